@@ -1,0 +1,385 @@
+//! `attune demo`: the whole loop on one machine, with simulated wearables over real Bluetooth code.
+
+use super::{Edge, asked_to_stop, replay, tokio_runtime};
+use crate::{
+    Failure, output, person, rig,
+    view::{Board, Key, LatencyMs, Terminal, draw},
+};
+use firmware_sim::{
+    fake_bluez::{FakeBluez, SimEvent, SimulatedDevice},
+    fault::FaultScript,
+    source::Source,
+    spec::DeviceSpec,
+};
+use protocol::{
+    consent::{ConsentState, Modality, Purpose},
+    gatt::EDA_MEASUREMENT,
+};
+use sdk_core::{
+    runtime::{Session, SessionConfig, Summary, Update},
+    sensor::{BtleplugTransport, DeviceProfile},
+    sync::SyncConfig,
+};
+use serde::Serialize;
+use serde_json::json;
+use std::{
+    fs,
+    io::IsTerminal,
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
+
+/// Run the whole loop on this machine: simulated wearables over real Bluetooth code, intent model,
+/// adapted offer, and a server with a live page.
+///
+/// The wearer is simulated, or a recording is played. Their consent is simulated too. At the end
+/// consent is withdrawn, as a visit should end.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Ends after so long [default: until you press q]
+    #[arg(long = "for", value_name = "SECONDS")]
+    length: Option<f64>,
+    /// Plays this recording (an Empatica E4 folder) instead of a simulated body.
+    #[arg(long, value_name = "FOLDER")]
+    recording: Option<PathBuf>,
+    /// Where in the recording to begin.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "recording")]
+    from: f64,
+    /// Which simulated body.
+    #[arg(long, default_value_t = 7, conflicts_with = "recording")]
+    seed: u64,
+    /// What goes wrong and when, TOML; devices are called "Attune Wristband" and "Attune Strap".
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// The simulated wearer lets prices rise above list.
+    #[arg(long)]
+    allow_increase: bool,
+    /// Where the server listens [default: any free port on this machine]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Lines instead of the terminal view, as where there is no terminal.
+    #[arg(long)]
+    plain: bool,
+    #[command(flatten)]
+    edge: Edge,
+}
+
+/// The last line.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    notifications: u64,
+    samples: u64,
+    lost: u64,
+    features: u64,
+    intents: u64,
+    decisions: u64,
+    offer_revisions: u64,
+    events_synced: u64,
+    latency_ms: LatencyMs,
+    latency_measured: usize,
+    /// From the call to the last sensor closed.
+    withdrawn_after_ms: f64,
+    seconds: f64,
+}
+
+/// How often the screen is drawn.
+const FRAME: Duration = Duration::from_millis(100);
+/// How often lines tell where the session stands.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+/// How long the demo waits at its end for the server to have everything.
+const DELIVERY: Duration = Duration::from_secs(3);
+/// Events are gathered this long before they are sent.
+const GATHER: Duration = Duration::from_millis(250);
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+const DEVICES: [DeviceProfile; 2] = [DeviceProfile::Eda, DeviceProfile::HeartRate];
+
+pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
+    if args.length.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
+        return Err("--for takes a number of seconds greater than 0".into());
+    }
+    let devices = devices(&args)?;
+    let faults = match &args.faults {
+        None => FaultScript::default(),
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+            FaultScript::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+    };
+    // Before any thread exists: it changes the environment.
+    let bus = rig::private_bus()?;
+    let screen = !json && !args.plain && std::io::stdout().is_terminal();
+    let report =
+        tokio_runtime()?.block_on(demo(&args, json, screen, bus.address(), devices, &faults))?;
+    if json {
+        output::line(&report)?;
+    } else {
+        output::text(&describe(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn devices(args: &Args) -> Result<Vec<SimulatedDevice>, Failure> {
+    let mut specs = [DeviceSpec::wristband(), DeviceSpec::strap()];
+    specs.iter_mut().for_each(|spec| spec.seed = args.seed);
+    let source = match &args.recording {
+        None => None,
+        Some(folder) => {
+            let recording = replay::open(folder, args.from, None)?;
+            Some(Source::tape(replay::tape(&recording)))
+        }
+    };
+    let with_source = |spec: DeviceSpec| match &source {
+        None => spec.into(),
+        Some(source) => SimulatedDevice { spec, source: source.clone() },
+    };
+    Ok(specs.into_iter().map(with_source).collect())
+}
+
+async fn demo(
+    args: &Args,
+    json: bool,
+    screen: bool,
+    bus_address: &str,
+    devices: Vec<SimulatedDevice>,
+    faults: &FaultScript,
+) -> Result<Report, Failure> {
+    let pipeline = args.edge.load()?;
+    let folder = tempfile::tempdir()?;
+    let names: Vec<String> = devices.iter().map(|d| d.spec.name.clone()).collect();
+    let bluez = FakeBluez::start(bus_address, devices, faults).await?;
+    let config = server::Config {
+        listen: args.listen,
+        data_dir: folder.path().join("server"),
+        ..server::Config::default()
+    };
+    let server = server::Server::bind(config).await?;
+    let url = server.url();
+    let (stop_server, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(server.run_until(async {
+        let _ = stopped.await;
+    }));
+
+    let mut uses: Vec<(Modality, Purpose)> = [&person::ON_DEVICE[..], &person::SHARED].concat();
+    if args.allow_increase {
+        uses.extend(person::RAISE);
+    }
+    let gate = person::stranger();
+    gate.grant(person::NOTICE_VERSION, &uses, None, person::unix_ms());
+    let offer = pipeline.plan.offer.clone();
+    let config = SessionConfig {
+        pipeline,
+        devices: DEVICES.map(|profile| (profile, None)).to_vec(),
+        report_every: REPORT_EVERY,
+        sync: Some(SyncConfig {
+            server: url.clone(),
+            folder: folder.path().join("outbox"),
+            gather: GATHER,
+        }),
+    };
+    let transport = Arc::new(BtleplugTransport::new(None).await?);
+    let begun = Instant::now();
+    let mut events = bluez.events();
+    let session = Session::start(config, transport, gate)?;
+    let mut updates = session.updates();
+    let source = match &args.recording {
+        Some(folder) => format!("recording {}", folder.display()),
+        None => format!("simulated body {}", args.seed),
+    };
+    let ends = args.length.map(|seconds| begun + Duration::from_secs_f64(seconds));
+    let mut board = Board::new(source, url.clone(), &DEVICES, offer, ends);
+    let (mut terminal, mut keys) = if screen {
+        let (terminal, keys) = Terminal::open()?;
+        (Some(terminal), keys)
+    } else {
+        let what = format!("{}; live page at {url}", board.source);
+        if json {
+            output::line(&json!({"type": "listening", "url": url, "source": board.source}))?;
+        } else {
+            output::text(&what)?;
+        }
+        (None, mpsc::channel(1).1)
+    };
+    let mut frame = tokio::time::interval(if screen { FRAME } else { LINE_EVERY });
+    let stop = asked_to_stop();
+    tokio::pin!(stop);
+    let end = async {
+        match ends {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            () = &mut end => break,
+            Some(key) = keys.recv() => match key {
+                Key::Quit => break,
+                key => act(key, &session, &mut board, &uses).await,
+            },
+            update = updates.recv() => {
+                // Writes first: the decision that used one must find it.
+                while let Ok(event) = events.try_recv() {
+                    note_write(&event, &names, &mut board);
+                }
+                match update {
+                    Ok(update) => {
+                        board.update(&update, session.clock());
+                        if terminal.is_none() {
+                            tell(&update, json)?;
+                        }
+                    }
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "updates were not shown in time");
+                    }
+                    Err(RecvError::Closed) => break,
+                }
+            }
+            _ = frame.tick() => {
+                board.sync = session.summary().await?.sync;
+                match &mut terminal {
+                    Some(terminal) => terminal.draw(|frame| draw(frame, &board))?,
+                    None => status(&board, json)?,
+                }
+            }
+        }
+    }
+    drop(terminal);
+    let seconds = begun.elapsed().as_secs_f64();
+    let summary = delivered(&session).await?;
+    let closed = session.withdraw().await;
+    session.stop().await?;
+    bluez.stop().await;
+    let _ = stop_server.send(());
+    server.await??;
+    let withdrawn_after_ms = board.closed_after_ms.unwrap_or(closed.sensors_ms);
+    Ok(Report {
+        kind: "summary",
+        notifications: summary.notifications,
+        samples: summary.samples,
+        lost: summary.lost,
+        features: summary.features,
+        intents: summary.intents,
+        decisions: summary.decisions,
+        offer_revisions: summary.offer_revisions,
+        events_synced: summary.sync.map_or(0, |sync| sync.outbox.acknowledged),
+        latency_ms: board.meter.percentiles(),
+        latency_measured: board.meter.count(),
+        withdrawn_after_ms,
+        seconds,
+    })
+}
+
+/// Waits, not for long, until the server has what was queued; gives the session's accounts.
+async fn delivered(session: &Session) -> Result<Summary, Failure> {
+    let summary = session.summary().await?;
+    session.deliver(DELIVERY).await;
+    let sync = session.summary().await?.sync;
+    Ok(Summary { sync, ..summary })
+}
+
+async fn act(key: Key, session: &Session, board: &mut Board, uses: &[(Modality, Purpose)]) {
+    let closed = match (key, board.consent) {
+        (Key::Quit, _) => return,
+        (Key::Pause, ConsentState::Given) => session.pause().await,
+        (Key::Pause, ConsentState::Paused) => {
+            session.unpause().await;
+            return;
+        }
+        (Key::Withdraw, ConsentState::Given | ConsentState::Paused) => session.withdraw().await,
+        (Key::Pause | Key::Withdraw, ConsentState::Withdrawn) => {
+            session.grant(person::NOTICE_VERSION, uses, None).await;
+            return;
+        }
+    };
+    board.closed_after_ms = Some(closed.sensors_ms);
+}
+
+fn note_write(event: &SimEvent, names: &[String], board: &mut Board) {
+    if let SimEvent::Notification { device, characteristic, sequence, written, .. } = event
+        && *characteristic == EDA_MEASUREMENT
+        && let Some(index) = names.iter().position(|name| name == device)
+    {
+        board.meter.written(index, *sequence, *written);
+    }
+}
+
+/// What happens once is told as it happens.
+fn tell(update: &Update, json: bool) -> Result<(), Failure> {
+    match update {
+        Update::Offer(revision) if json => {
+            let mut line = serde_json::to_value(revision.as_ref())?;
+            line["type"] = "offer".into();
+            output::line(&line)
+        }
+        Update::Offer(revision) => output::text(&format!(
+            "   offer {}: {} [{}]",
+            revision.rule.id(),
+            revision.reason,
+            revision.changes.join("; ")
+        )),
+        Update::Link { profile, state, .. } if json => output::line(&json!({
+            "type": "link", "device": profile.name(), "state": format!("{state:?}")
+        })),
+        Update::Link { profile, state, .. } => {
+            output::text(&format!("   {}: {state:?}", profile.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the session stands, once a second.
+fn status(board: &Board, json: bool) -> Result<(), Failure> {
+    let Some(estimate) = &board.estimate else { return Ok(()) };
+    if json {
+        let mut line = serde_json::to_value(estimate)?;
+        line["type"] = "intent".into();
+        return output::line(&line);
+    }
+    let state = match estimate.abstained {
+        Some(reason) => format!("abstains ({reason:?})"),
+        None => {
+            let (class, p) = estimate.top();
+            format!("{} {:.0} %", class.name(), p * 100.0)
+        }
+    };
+    let latency = board.meter.percentiles();
+    let eda = board.eda_microsiemens.back().copied().unwrap_or(f64::NAN);
+    let heart_rate = board.heart_rate_bpm.back().copied().unwrap_or(f64::NAN);
+    output::text(&format!(
+        "{:6.1} s  EDA {eda:6.3} uS  HR {heart_rate:3.0}/min  {state:<22}  {}  latency p50 {:.1} \
+         p99 {:.1} ms",
+        board.begun.elapsed().as_secs_f64(),
+        board.offer.price,
+        latency.p50,
+        latency.p99,
+    ))
+}
+
+fn describe(report: &Report) -> String {
+    format!(
+        "{:.0} s: {} notifications ({} lost), {} feature vectors, {} estimates, {} revisions of \
+         the offer, {} events at the server\n\
+         latency from the wearable's write to the decision: p50 {:.1} ms, p99 {:.1} ms, max {:.1} \
+         ms\n\
+         consent withdrawn: sensors closed after {:.0} ms",
+        report.seconds,
+        report.notifications,
+        report.lost,
+        report.features,
+        report.intents,
+        report.offer_revisions,
+        report.events_synced,
+        report.latency_ms.p50,
+        report.latency_ms.p99,
+        report.latency_ms.max,
+        report.withdrawn_after_ms,
+    )
+}

@@ -1,0 +1,83 @@
+//! One file a command: its arguments and what it does with them.
+
+pub mod completions;
+pub mod consent;
+pub mod demo;
+pub mod doctor;
+pub mod evaluate;
+pub mod replay;
+pub mod run;
+pub mod serve;
+pub mod simulate;
+pub mod train;
+
+use crate::Failure;
+use models::{Bundle, IntentModel};
+use sdk_core::{
+    intent::Calibration,
+    offer::{OfferPlan, Tempo},
+    runtime::PipelineConfig,
+};
+use std::{fs, path::PathBuf, sync::Arc};
+
+/// The edge path's model and offer, as several commands take them.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Edge {
+    /// The offer and how far it may be sculpted, TOML [default: an espresso machine]
+    #[arg(long, value_name = "FILE")]
+    offer: Option<PathBuf>,
+    /// The folder of an intent model bundle [default: the one built in]
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
+}
+
+impl Edge {
+    /// Loads both.
+    ///
+    /// # Errors
+    /// With the file and what is wrong in it.
+    pub fn load(&self) -> Result<PipelineConfig, Failure> {
+        let plan = match &self.offer {
+            None => OfferPlan::from_toml(include_str!("../../assets/demo-offer.toml"))?,
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .map_err(|e| format!("cannot read the offer {}: {e}", path.display()))?;
+                OfferPlan::from_toml(&text).map_err(|e| format!("{}: {e}", path.display()))?
+            }
+        };
+        let model = match &self.model {
+            None => models::bundled::intent()?,
+            Some(folder) => IntentModel::new(&Bundle::load(folder)?)?,
+        };
+        Ok(PipelineConfig {
+            plan,
+            tempo: Tempo::default(),
+            calibration: Calibration::default(),
+            model: Arc::new(model),
+        })
+    }
+}
+
+/// A runtime for the asynchronous commands. Two threads are enough for a device.
+///
+/// # Errors
+/// When the system refuses threads.
+pub fn tokio_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Completes on Ctrl-C or, on Unix, on a polite kill.
+pub async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,68 @@
+//! The `attune` command: demo, server, simulator, replay, training and consent in one binary.
+//!
+//! This crate wires the others for people; it holds no logic of the product.
+
+mod commands;
+mod output;
+mod person;
+mod rig;
+mod view;
+
+use clap::{Parser, Subcommand};
+use commands::{completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Wearable biofeedback that adapts an offer on the person's own device, and asks first.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    /// Machine output: one JSON object, or one a line where it streams, on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
+    Simulate(simulate::Args),
+    Run(run::Args),
+    Replay(replay::Args),
+    Train(train::Args),
+    Evaluate(evaluate::Args),
+    Consent(consent::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+}
+
+/// Any error, told to a person: what is wrong, where, what to do.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("ATTUNE_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let json = cli.json;
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args, json),
+        Command::Serve(args) => serve::run(args, json),
+        Command::Simulate(args) => simulate::run(args, json),
+        Command::Run(args) => run::run(args, json),
+        Command::Replay(args) => replay::run(args, json),
+        Command::Train(args) => train::run(args, json),
+        Command::Evaluate(args) => evaluate::run(args, json),
+        Command::Consent(args) => consent::run(args, json),
+        Command::Doctor(args) => doctor::run(args, json),
+        Command::Completions(args) => completions::run::<Cli>(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("attune: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

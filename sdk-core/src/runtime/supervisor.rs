@@ -1,0 +1,141 @@
+//! Keeps one device linked for as long as consent allows, and not a moment longer.
+
+use crate::{
+    consent::{Collect, Gate, Permit},
+    sensor::{DeviceProfile, Link, LinkError, Notification, Selector, SessionClock, Transport},
+    sync::Backoff,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
+
+/// Waits between tries to reconnect: a session in progress wants its sensor back soon.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
+
+/// Where a link stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not permitted: nothing is looked for, nothing is connected.
+    Closed,
+    /// Looking for the device.
+    Searching,
+    /// Subscribed.
+    Connected,
+    /// The last try failed for this reason; the next one follows.
+    Waiting(String),
+}
+
+/// What a supervisor passes on.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    Up { device: usize, battery_percent: Option<u8> },
+    Notification { device: usize, notification: Notification },
+    Overflowed { count: u64 },
+    State { device: usize, state: LinkState },
+}
+
+pub(super) struct Supervisor {
+    pub(super) device: usize,
+    pub(super) profile: DeviceProfile,
+    pub(super) selector: Selector,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) clock: SessionClock,
+    pub(super) gate: Gate,
+    /// Moves with every change of consent; closed when the session ends.
+    pub(super) epoch: watch::Receiver<u64>,
+    pub(super) inbound: mpsc::Sender<Inbound>,
+    pub(super) state: watch::Sender<LinkState>,
+}
+
+/// Why a link was left.
+enum Left {
+    Lost,
+    ConsentEnded,
+    SessionEnded,
+}
+
+impl Supervisor {
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            self.epoch.mark_unchanged();
+            let Ok(permit) = self.gate.permit::<Collect>(self.profile.modality()) else {
+                self.tell(LinkState::Closed).await;
+                if self.epoch.changed().await.is_err() {
+                    return;
+                }
+                backoff.reset();
+                continue;
+            };
+            self.tell(LinkState::Searching).await;
+            let wait = match self.transport.open(&self.selector, &permit, self.clock).await {
+                Ok(link) => {
+                    let left = self.stream(link, permit).await;
+                    if matches!(left, Left::SessionEnded) {
+                        break;
+                    }
+                    backoff.reset();
+                    backoff.next(fastrand::f64())
+                }
+                Err(LinkError::Refused(_)) => continue,
+                Err(error) => {
+                    self.tell(LinkState::Waiting(error.to_string())).await;
+                    backoff.next(fastrand::f64())
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = self.epoch.changed() => if changed.is_err() { break },
+            }
+        }
+        self.tell(LinkState::Closed).await;
+    }
+
+    async fn stream(&mut self, mut link: Box<dyn Link>, mut permit: Permit<Collect>) -> Left {
+        let battery_percent = link.battery().await;
+        let mut overflowed = 0;
+        let up = Inbound::Up { device: self.device, battery_percent };
+        let _ = self.inbound.send(up).await;
+        self.tell(LinkState::Connected).await;
+        let left = loop {
+            tokio::select! {
+                biased;
+                changed = self.epoch.changed() => {
+                    if changed.is_err() {
+                        break Left::SessionEnded;
+                    }
+                    match self.gate.permit(self.profile.modality()) {
+                        Ok(renewed) => permit = renewed,
+                        Err(_) => break Left::ConsentEnded,
+                    }
+                }
+                notification = link.next() => {
+                    let Some(notification) = notification else { break Left::Lost };
+                    if permit.check().is_err() {
+                        continue; // The change of consent is about to be seen above.
+                    }
+                    let now_overflowed = link.overflowed();
+                    if now_overflowed > overflowed {
+                        let count = now_overflowed - overflowed;
+                        overflowed = now_overflowed;
+                        let _ = self.inbound.send(Inbound::Overflowed { count }).await;
+                    }
+                    let device = self.device;
+                    let passed = Inbound::Notification { device, notification };
+                    if self.inbound.send(passed).await.is_err() {
+                        break Left::SessionEnded;
+                    }
+                }
+            }
+        };
+        link.close().await;
+        left
+    }
+
+    async fn tell(&self, state: LinkState) {
+        if *self.state.borrow() != state {
+            self.state.send_replace(state.clone());
+            let _ = self.inbound.send(Inbound::State { device: self.device, state }).await;
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Bluetooth LE through btleplug: BlueZ, CoreBluetooth, WinRT, Android.
+//!
+//! Each link drains btleplug's stream in a task of its own into a bounded queue: some platforms
+//! keep only 16 notifications and lose the rest without a word.
+
+use super::link::{Link, LinkError, Notification, Selector, SessionClock, Transport};
+use crate::consent::{Collect, Permit, Refused};
+use async_trait::async_trait;
+use btleplug::{
+    api::{Central, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter},
+    platform::{Adapter, Manager, Peripheral, PeripheralId},
+};
+use futures::StreamExt;
+use protocol::gatt::BATTERY_LEVEL;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// Notifications kept for a slow reader: 20 s at 50 a second.
+const QUEUE: usize = 1_024;
+/// How long a device is looked for before the caller is told.
+const SCAN: Duration = Duration::from_secs(20);
+/// How long connecting and finding services may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How often an opening link looks whether consent still holds.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long saying goodbye may take; the device notices a dead link by itself.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The machine's Bluetooth adapter.
+#[derive(Debug, Clone)]
+pub struct BtleplugTransport {
+    adapter: Adapter,
+    /// How many links are being looked for: the first starts the scan, the last stops it.
+    scans: Arc<Mutex<usize>>,
+}
+
+impl BtleplugTransport {
+    /// Takes the adapter whose name begins with `name` (`hci0`), or the first there is.
+    ///
+    /// # Errors
+    /// [`LinkError::Unavailable`] when there is none.
+    pub async fn new(name: Option<&str>) -> Result<Self, LinkError> {
+        let unavailable = |error: btleplug::Error| LinkError::Unavailable(error.to_string());
+        let manager = Manager::new().await.map_err(unavailable)?;
+        for adapter in manager.adapters().await.map_err(unavailable)? {
+            let info = adapter.adapter_info().await.map_err(unavailable)?;
+            if name.is_none_or(|wanted| info.starts_with(wanted)) {
+                return Ok(Self { adapter, scans: Arc::default() });
+            }
+        }
+        let wanted = name.map_or("no adapter".to_owned(), |n| format!("no adapter {n}"));
+        Err(LinkError::Unavailable(wanted))
+    }
+
+    async fn find(
+        &self,
+        selector: &Selector,
+        permit: &Permit<Collect>,
+    ) -> Result<Peripheral, LinkError> {
+        let mut events = self.adapter.events().await.map_err(failed)?;
+        for peripheral in self.adapter.peripherals().await.map_err(failed)? {
+            if fits(&peripheral, selector).await {
+                return Ok(peripheral);
+            }
+        }
+        self.scan(true).await?;
+        let seen = timeout(SCAN, async {
+            while let Some(event) = events.next().await {
+                let (CentralEvent::DeviceDiscovered(id)
+                | CentralEvent::DeviceUpdated(id)
+                | CentralEvent::ServicesAdvertisement { id, .. }) = event
+                else {
+                    continue;
+                };
+                let Ok(peripheral) = self.adapter.peripheral(&id).await else { continue };
+                if fits(&peripheral, selector).await {
+                    return Some(peripheral);
+                }
+            }
+            None
+        });
+        let found = tokio::select! {
+            seen = seen => seen.ok().flatten().ok_or(LinkError::NotFound { service: selector.service }),
+            refused = ended(permit) => Err(refused.into()),
+        };
+        self.scan(false).await?;
+        found
+    }
+
+    async fn scan(&self, on: bool) -> Result<(), LinkError> {
+        let mut scans = self.scans.lock().await;
+        match (on, *scans) {
+            (true, 0) => self.adapter.start_scan(ScanFilter::default()).await.map_err(failed)?,
+            // An adapter that was switched off has stopped by itself.
+            (false, 1) => drop(self.adapter.stop_scan().await),
+            _ => {}
+        }
+        *scans = if on { *scans + 1 } else { scans.saturating_sub(1) };
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        peripheral: &Peripheral,
+        selector: &Selector,
+        clock: SessionClock,
+    ) -> Result<BtleplugLink, LinkError> {
+        peripheral.connect().await.map_err(failed)?;
+        peripheral.discover_services().await.map_err(failed)?;
+        let wanted = selector.characteristic;
+        let characteristic = peripheral
+            .characteristics()
+            .into_iter()
+            .find(|c| c.uuid == wanted)
+            .ok_or(LinkError::Missing { characteristic: wanted })?;
+        // The streams first, or what comes right after subscribing is missed.
+        let events = self.adapter.events().await.map_err(failed)?;
+        let stream = peripheral.notifications().await.map_err(failed)?;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let overflowed = Arc::new(AtomicU64::new(0));
+        let drain = Drain {
+            id: peripheral.id(),
+            wanted,
+            clock,
+            sender,
+            overflowed: Arc::clone(&overflowed),
+        };
+        let task = tokio::spawn(drain.run(stream, events));
+        let link = BtleplugLink { peripheral: peripheral.clone(), queue, overflowed, task };
+        link.peripheral.subscribe(&characteristic).await.map_err(failed)?;
+        Ok(link)
+    }
+}
+
+#[async_trait]
+impl Transport for BtleplugTransport {
+    async fn open(
+        &self,
+        selector: &Selector,
+        permit: &Permit<Collect>,
+        clock: SessionClock,
+    ) -> Result<Box<dyn Link>, LinkError> {
+        permit.check()?;
+        if matches!(self.adapter.adapter_state().await, Ok(CentralState::PoweredOff)) {
+            return Err(LinkError::Unavailable("the adapter is off".into()));
+        }
+        // Found anew after every loss: what a platform remembered may have changed.
+        let peripheral = self.find(selector, permit).await?;
+        permit.check()?;
+        let link = tokio::select! {
+            link = timeout(CONNECT, self.subscribe(&peripheral, selector, clock)) => link
+                .unwrap_or_else(|_| Err(LinkError::Failed("it took too long".into()))),
+            refused = ended(permit) => Err(refused.into()),
+        };
+        match link {
+            Ok(link) => Ok(Box::new(link)),
+            Err(error) => {
+                // Half a connection would keep the device busy.
+                let _ = timeout(GOODBYE, peripheral.disconnect()).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+struct BtleplugLink {
+    peripheral: Peripheral,
+    queue: mpsc::Receiver<Notification>,
+    overflowed: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+#[async_trait]
+impl Link for BtleplugLink {
+    async fn next(&mut self) -> Option<Notification> {
+        self.queue.recv().await
+    }
+
+    async fn battery(&mut self) -> Option<u8> {
+        let all = self.peripheral.characteristics();
+        let level = all.iter().find(|c| c.uuid == BATTERY_LEVEL)?;
+        let read = timeout(GOODBYE, self.peripheral.read(level)).await;
+        read.ok()?.ok()?.first().copied()
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    async fn close(self: Box<Self>) {
+        self.task.abort();
+        // Disconnecting ends the subscriptions too.
+        let _ = timeout(GOODBYE, self.peripheral.disconnect()).await;
+    }
+}
+
+impl Drop for BtleplugLink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Drain {
+    id: PeripheralId,
+    wanted: uuid::Uuid,
+    clock: SessionClock,
+    sender: mpsc::Sender<Notification>,
+    overflowed: Arc<AtomicU64>,
+}
+
+impl Drain {
+    async fn run<N, E>(self, mut stream: N, mut events: E)
+    where
+        N: futures::Stream<Item = btleplug::api::ValueNotification> + Unpin,
+        E: futures::Stream<Item = CentralEvent> + Unpin,
+    {
+        loop {
+            tokio::select! {
+                // What has arrived is taken before a loss is believed.
+                biased;
+                value = stream.next() => match value {
+                    Some(value) if value.uuid == self.wanted => self.push(value.value),
+                    Some(_) => {}
+                    None => return,
+                },
+                event = events.next() => match event {
+                    Some(CentralEvent::DeviceDisconnected(id)) if id == self.id => return,
+                    Some(CentralEvent::StateUpdate(CentralState::PoweredOff)) | None => return,
+                    Some(_) => {}
+                },
+            }
+        }
+    }
+
+    fn push(&self, bytes: Vec<u8>) {
+        let arrived = self.clock.now();
+        let notification = Notification { characteristic: self.wanted, bytes, arrived };
+        if self.sender.try_send(notification).is_err() {
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns once the permit no longer holds.
+async fn ended(permit: &Permit<Collect>) -> Refused {
+    loop {
+        if let Err(refused) = permit.check() {
+            return refused;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn fits(peripheral: &Peripheral, selector: &Selector) -> bool {
+    let Ok(Some(properties)) = peripheral.properties().await else { return false };
+    let address = peripheral.address().to_string();
+    let right_one =
+        selector.address.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&address));
+    right_one && properties.services.contains(&selector.service)
+}
+
+fn failed(error: btleplug::Error) -> LinkError {
+    LinkError::Failed(error.to_string())
+}

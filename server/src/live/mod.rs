@@ -1,0 +1,208 @@
+//! What arrived, as it arrives: the page at `/` and its stream at `/live`.
+//!
+//! The page is five panels rendered here. The stream sends a panel again, whole, when it changed;
+//! the page's script does nothing but put it in place. So the page after a reload, after a restart
+//! and after an hour of streaming is made by the same code from the same state.
+
+mod board;
+mod text;
+mod view;
+
+use crate::{
+    api::ApiError,
+    app::App,
+    counters::Counters,
+    ingest::{TakenBatch, TakenConsent},
+    store::{Store, StoreError},
+};
+use axum::{
+    extract::State,
+    http::header,
+    response::{
+        Html, IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use board::Board;
+use futures::{Stream, StreamExt, stream};
+use protocol::{
+    consent::ConsentRecord, event::Verdict, outcome::Outcome, problem::ErrorCode, problem::Problem,
+};
+use serde::Serialize;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use view::{PANELS, Panels};
+
+/// Least time between two updates of a page: calm to read, and little work when much arrives.
+const LEAST_PAUSE: Duration = Duration::from_millis(250);
+/// Most pages that stream at once: each costs a connection and a rendering per update.
+const MOST_STREAMS: usize = 64;
+/// Events read back at start: a few minutes of every session on the board.
+const EVENTS_AT_START: u32 = 4_000;
+/// Rows of other kinds read back at start.
+const ROWS_AT_START: u32 = 50;
+
+/// The board, and who watches it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    board: Mutex<Board>,
+    changes: watch::Sender<()>,
+    streams: Arc<Semaphore>,
+}
+
+impl Live {
+    /// The board as the database has it.
+    pub(crate) async fn load(store: &Store) -> Result<Self, StoreError> {
+        let mut board = Board::default();
+        for record in store.recent_consents(ROWS_AT_START).await? {
+            board.consent(&record, &record);
+        }
+        for event in store.recent_events(EVENTS_AT_START).await? {
+            board.event(&event);
+        }
+        for outcome in store.recent_outcomes(ROWS_AT_START).await? {
+            board.outcome(&outcome);
+        }
+        board.counters = Counters::starting_with(store.totals().await?);
+        let streams = Arc::new(Semaphore::new(MOST_STREAMS));
+        Ok(Self { board: Mutex::new(board), changes: watch::Sender::new(()), streams })
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.lock().counters
+    }
+
+    pub(crate) fn consent(&self, record: &ConsentRecord, taken: &TakenConsent) {
+        self.change(|board| {
+            board.counters.count_rest(&taken.verdict);
+            if let Some(in_force) = &taken.in_force {
+                board.counters.consents += 1;
+                board.consent(record, in_force);
+            }
+        });
+    }
+
+    pub(crate) fn events(&self, taken: &TakenBatch) {
+        self.change(|board| {
+            taken.verdicts.iter().for_each(|item| board.counters.count_rest(&item.verdict));
+            board.counters.events += taken.stored.len() as u64;
+            taken.stored.iter().for_each(|event| board.event(event));
+        });
+    }
+
+    pub(crate) fn outcome(&self, outcome: &Outcome, verdict: &Verdict) {
+        self.change(|board| {
+            board.counters.count_rest(verdict);
+            if *verdict == Verdict::Stored {
+                board.counters.outcomes += 1;
+                board.outcome(outcome);
+            }
+        });
+    }
+
+    pub(crate) fn refused(&self, code: ErrorCode) {
+        self.change(|board| board.counters.refused.count(code));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Board)) {
+        change(&mut self.lock());
+        self.changes.send_replace(());
+    }
+
+    fn render(&self) -> Result<Panels, ApiError> {
+        view::panels(&self.lock()).map_err(|_| ApiError::Internal("rendering the page"))
+    }
+
+    /// A panic elsewhere leaves the board whole enough to show: it holds no invariant.
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    let asset = |media_type: &'static str, text: &'static str| {
+        get(async move || ([(header::CONTENT_TYPE, media_type)], text))
+    };
+    OpenApiRouter::new()
+        .routes(routes!(get_live))
+        .route("/", get(page))
+        .route("/assets/live.css", asset("text/css; charset=utf-8", view::CSS))
+        .route("/assets/live.js", asset("text/javascript; charset=utf-8", view::SCRIPT))
+        .route("/assets/icon.svg", asset("image/svg+xml", view::ICON))
+}
+
+async fn page(State(app): State<App>) -> Result<Html<String>, ApiError> {
+    let page = view::page(&app.live.render()?);
+    page.map(Html).map_err(|_| ApiError::Internal("rendering the page"))
+}
+
+/// A panel of the page, as the stream sends it.
+#[derive(Debug, Serialize)]
+struct PanelUpdate<'a> {
+    id: &'a str,
+    html: &'a str,
+}
+
+/// The page's stream
+///
+/// Server-sent events named `panel`: `{"id": .., "html": ..}`, first every panel, then each that
+/// changed, at most four times a second.
+#[utoipa::path(get, path = "/live", tag = "live",
+    responses(
+        (status = 200, description = "Panels as they change", body = str,
+            content_type = "text/event-stream"),
+        (status = 503, description = "Too many streams", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn get_live(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
+    let place = Arc::clone(&app.live.streams).try_acquire_owned();
+    let place = place.map_err(|_| ApiError::Streams(MOST_STREAMS))?;
+    let ended = app.shutdown.clone().cancelled_owned();
+    let updates = updates(Arc::clone(&app.live), place).take_until(ended);
+    Ok(Sse::new(updates).keep_alive(KeepAlive::default()))
+}
+
+/// What one watcher has been sent.
+struct Watcher {
+    live: Arc<Live>,
+    changes: watch::Receiver<()>,
+    shown: Option<Panels>,
+    _place: OwnedSemaphorePermit,
+}
+
+fn updates(
+    live: Arc<Live>,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let changes = live.changes.subscribe();
+    let watcher = Watcher { live, changes, shown: None, _place: place };
+    let batches = stream::unfold(watcher, |mut watcher| async move {
+        if watcher.shown.is_some() {
+            tokio::time::sleep(LEAST_PAUSE).await;
+            watcher.changes.changed().await.ok()?;
+        }
+        // Seen before it is rendered: a change during the rendering comes again.
+        watcher.changes.mark_unchanged();
+        let panels = watcher.live.render().ok()?;
+        let news = news(watcher.shown.as_ref(), &panels);
+        watcher.shown = Some(panels);
+        Some((stream::iter(news), watcher))
+    });
+    batches.flatten()
+}
+
+/// The panels that differ from what was shown; at first, all of them.
+fn news(shown: Option<&Panels>, now: &Panels) -> Vec<Result<Event, Infallible>> {
+    let changed = |at: &usize| shown.is_none_or(|shown| shown[*at] != now[*at]);
+    let update = |at: usize| {
+        let update = PanelUpdate { id: PANELS[at], html: &now[at] };
+        Event::default().event("panel").json_data(update).ok().map(Ok)
+    };
+    (0..PANELS.len()).filter(changed).filter_map(update).collect()
+}

@@ -1,0 +1,11 @@
+//! What tests that cross crates share: wearables on a private D-Bus, a server, a session.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "everything here is for tests"
+)]
+
+pub mod data;
+pub mod rig;

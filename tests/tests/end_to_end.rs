@@ -1,0 +1,69 @@
+//! The main job: bytes of wearables in, an adapted offer out, events on the server.
+
+use protocol::consent::Modality;
+use sdk_core::runtime::Update;
+use std::time::Duration;
+use tests::rig::{self, Rig, on_private_bus, wait_for};
+
+#[test]
+fn the_whole_loop_runs_and_the_server_has_what_was_shared() {
+    on_private_bus("the_whole_loop_runs_and_the_server_has_what_was_shared", async |bus| {
+        let folder = tempfile::tempdir().unwrap();
+        let rig = Rig::start(&bus, rig::simulated(7)).await;
+        let (monitor, sync) = rig::server(folder.path()).await;
+        let session = rig.session(rig::granted(), Some(sync));
+        let mut updates = session.updates();
+        let revision = wait_for(&mut updates, "a revision of the offer", |update| match update {
+            Update::Offer(revision) => Some(revision.clone()),
+            _ => None,
+        })
+        .await;
+        assert_eq!(revision.offer, *session.offer().borrow());
+        assert!(!revision.reason.is_empty() && !revision.changes.is_empty());
+        assert_eq!(revision.inputs_digest.len(), 64);
+        assert!(session.deliver(Duration::from_secs(5)).await, "everything was delivered");
+        let summary = session.stop().await.unwrap();
+        let sync = summary.sync.unwrap();
+        assert!(summary.notifications > 0 && summary.features > 0 && summary.intents > 0);
+        assert_eq!(summary.lost, 0);
+        assert!(sync.outbox.acknowledged > 0);
+        assert_eq!((sync.outbox.rejected, sync.outbox.pending, sync.not_permitted), (0, 0, 0));
+        assert_eq!(monitor.counters().events, sync.outbox.acknowledged);
+    });
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_stops_nothing_and_loses_nothing() {
+    on_private_bus(
+        "a_server_that_cannot_be_reached_stops_nothing_and_loses_nothing",
+        async |bus| {
+            let folder = tempfile::tempdir().unwrap();
+            let rig = Rig::start(&bus, rig::simulated(7)).await;
+            // A port nobody listens on: bound, read, and released.
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let sync = sdk_core::sync::SyncConfig {
+                server: format!("http://{free}"),
+                folder: folder.path().join("outbox"),
+                gather: Duration::from_millis(50),
+            };
+            let session = rig.session(rig::granted(), Some(sync.clone()));
+            let mut updates = session.updates();
+            for _ in 0..3 {
+                rig::samples(&mut updates, Modality::Hrv).await;
+            }
+            let summary = session.stop().await.unwrap();
+            assert!(summary.features > 0);
+            let outbox = summary.sync.unwrap().outbox;
+            assert!(outbox.queued > 0);
+            assert_eq!((outbox.acknowledged, outbox.dropped), (0, 0));
+            let (_, entries, torn) =
+                sdk_core::sync::Journal::open(&sync.folder.join("outbox.journal")).unwrap();
+            let restored = sdk_core::sync::Outbox::restore(entries);
+            assert_eq!(
+                (restored.stats().pending, torn),
+                (outbox.queued, 0),
+                "all of it is on disk"
+            );
+        },
+    );
+}

@@ -1,0 +1,175 @@
+//! Pages of the book that are written by the code they describe.
+
+use crate::project::{Project, TaskError};
+use protocol::{
+    consent::Modality,
+    feature::{FEATURES, schema_hash},
+    gatt::{self, Access, Service},
+};
+use std::{fmt::Write as _, fs};
+use uuid::Uuid;
+
+/// Stands at the head of each page.
+const NOTICE: &str = "<!-- Written by `cargo xtask docs`: change the code, not this page. -->\n\n";
+
+const FEATURES_PAGE: &str = "docs/src/reference/features.md";
+const GATT_PAGE: &str = "docs/src/reference/gatt.md";
+/// Its module text holds the byte table.
+const EDA_SOURCE: &str = "protocol/src/eda_profile.rs";
+
+/// Writes the pages.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn write(project: &Project) -> Result<(), TaskError> {
+    for (path, text) in pages(project)? {
+        let path = project.root.join(path);
+        fs::write(&path, text).map_err(|source| TaskError::File { path, source })?;
+    }
+    Ok(())
+}
+
+/// The pages whose file is not what would be written now.
+///
+/// # Errors
+/// When the code's own text cannot be read.
+pub fn stale(project: &Project) -> Result<Vec<&'static str>, TaskError> {
+    let pages = pages(project)?.into_iter();
+    let differs =
+        pages.filter(|(path, text)| project.read(path).ok().as_deref() != Some(text.as_str()));
+    Ok(differs.map(|(path, _)| path).collect())
+}
+
+fn pages(project: &Project) -> Result<[(&'static str, String); 2], TaskError> {
+    let eda_source = project.read(EDA_SOURCE)?;
+    Ok([(FEATURES_PAGE, features_page()), (GATT_PAGE, gatt_page(&eda_source))])
+}
+
+fn features_page() -> String {
+    let mut page = format!(
+        "{NOTICE}# Features\n\n\
+         Every number the intent model sees, in the order of its inputs. The window slides with \
+         the stream's own time. Values outside the range are clipped before they reach the model; \
+         a feature whose window holds too little good data is missing, and the model is told.\n\n\
+         | feature | modality | unit | window | range | what it is |\n|---|---|---|---|---|---|\n"
+    );
+    for f in FEATURES {
+        let modality = match f.modality {
+            Modality::Eda => "EDA",
+            Modality::Hrv => "HRV",
+            other => other.name(),
+        };
+        let (low, high) = f.range;
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | {modality} | {} | {} s | {low} to {high} | {} |",
+            f.name, f.unit, f.window_s, f.source
+        );
+    }
+    let _ = write!(
+        page,
+        "\nSchema hash, as a model's manifest must state it:\n\n```text\n{}\n```\n",
+        schema_hash()
+    );
+    page
+}
+
+fn gatt_page(eda_source: &str) -> String {
+    let mut page = format!(
+        "{NOTICE}# Bluetooth services\n\n\
+         What the drivers read and the simulator shows. Numbers of the Bluetooth SIG are written \
+         short (0x180D).\n"
+    );
+    let services = [gatt::HEART_RATE, gatt::EDA, gatt::BATTERY, gatt::DEVICE_INFORMATION];
+    for service in services {
+        page.push_str(&service_section(&service));
+    }
+    let format: Vec<_> =
+        gatt::EDA_PRESENTATION_FORMAT.iter().map(|byte| format!("{byte:02X}")).collect();
+    let _ = write!(
+        page,
+        "\nThe EDA Measurement carries a Characteristic Presentation Format descriptor (0x2904): \
+         `{}`, which is uint32, exponent -12, siemens.\n\n\
+         ## EDA Measurement, byte by byte\n\n{}\n",
+        format.join(" "),
+        module_text(eda_source)
+    );
+    page
+}
+
+fn service_section(service: &Service) -> String {
+    let mut section = format!(
+        "\n## {}\n\n`{}`\n\n| characteristic | UUID | access |\n|---|---|---|\n",
+        name(service.uuid),
+        short(service.uuid)
+    );
+    for c in service.characteristics {
+        let _ =
+            writeln!(section, "| {} | `{}` | {} |", name(c.uuid), short(c.uuid), access(c.access));
+    }
+    section
+}
+
+fn access(access: Access) -> &'static str {
+    match (access.read, access.notify) {
+        (true, true) => "read, notify",
+        (true, false) => "read",
+        (false, true) => "notify",
+        (false, false) => "none",
+    }
+}
+
+/// What people call it: Bluetooth Assigned Numbers, and the profile's own names.
+fn name(uuid: Uuid) -> &'static str {
+    match uuid {
+        gatt::HEART_RATE_SERVICE => "Heart Rate",
+        gatt::HEART_RATE_MEASUREMENT => "Heart Rate Measurement",
+        gatt::BODY_SENSOR_LOCATION => "Body Sensor Location",
+        gatt::BATTERY_SERVICE => "Battery",
+        gatt::BATTERY_LEVEL => "Battery Level",
+        gatt::DEVICE_INFORMATION_SERVICE => "Device Information",
+        gatt::MANUFACTURER_NAME => "Manufacturer Name String",
+        gatt::MODEL_NUMBER => "Model Number String",
+        gatt::SERIAL_NUMBER => "Serial Number String",
+        gatt::FIRMWARE_REVISION => "Firmware Revision String",
+        gatt::HARDWARE_REVISION => "Hardware Revision String",
+        gatt::EDA_SERVICE => "Electrodermal Activity (Attune)",
+        gatt::EDA_MEASUREMENT => "EDA Measurement",
+        _ => "unnamed",
+    }
+}
+
+/// 16-bit numbers of the Bluetooth SIG short, others in full.
+fn short(uuid: Uuid) -> String {
+    let number = (uuid.as_u128() >> 96) as u16;
+    if gatt::sig(number) == uuid { format!("0x{number:04X}") } else { uuid.to_string() }
+}
+
+/// The text at the head of a module: the one place where the bytes are described.
+fn module_text(source: &str) -> String {
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let text = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>();
+    text.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_has_a_row() {
+        let page = features_page();
+        assert!(FEATURES.iter().all(|f| page.contains(&format!("| `{}` |", f.name))));
+        assert!(page.contains(&schema_hash()));
+    }
+
+    #[test]
+    fn every_characteristic_has_a_name_and_a_number() {
+        let page = gatt_page("//! Bytes.\n//!\n//! | 0 | version |\n\nuse x;\n//! not this");
+        assert!(!page.contains("unnamed"), "{page}");
+        assert!(page.contains("| Heart Rate Measurement | `0x2A37` | notify |"));
+        assert!(page.contains("a77e0002-5f3c-4c0a-9d6b-2f1c7e5b8a10"));
+        assert!(page.ends_with("Bytes.\n\n| 0 | version |\n"), "{page}");
+    }
+}
