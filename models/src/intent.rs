@@ -191,8 +191,9 @@ impl IntentModel {
             let found = last.intent_logits.into_iter().chain([last.arousal_logit]);
             let expected = golden.intent.into_iter().chain([golden.arousal]);
             for (found, expected) in found.zip(expected) {
-                // Negated, so that NaN in the manifest is refused too.
-                if !((found - expected).abs() <= GOLDEN_TOLERANCE) {
+                // NaN in the manifest is refused too.
+                let off = (found - expected).abs();
+                if off.is_nan() || off > GOLDEN_TOLERANCE {
                     return Err(ModelError::Golden { index, expected, found });
                 }
             }

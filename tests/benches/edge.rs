@@ -37,8 +37,9 @@ fn main() -> ExitCode {
     let Ok(bus_address) = env::var(BUS) else {
         // The D-Bus library reads the address once: the work is done in a child that has it.
         let bus = PrivateBus::start().unwrap();
-        let status = again().args(&asked).env(BUS, bus.address());
-        let status = status.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).status().unwrap();
+        let mut child = again();
+        child.args(&asked).env(BUS, bus.address());
+        let status = child.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).status().unwrap();
         return if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };
     let runtime = tokio::runtime::Builder::new_multi_thread();

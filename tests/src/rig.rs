@@ -35,7 +35,7 @@ pub const STRAP: &str = "Attune Strap";
 pub const DEVICES: [DeviceProfile; 2] = [DeviceProfile::Eda, DeviceProfile::HeartRate];
 
 /// Longest any test waits for something that should happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const BUS: &str = "ATTUNE_TEST_BUS";
 
@@ -133,7 +133,8 @@ pub fn pipeline() -> PipelineConfig {
     PipelineConfig {
         plan: OfferPlan::from_toml(include_str!("../../cli/assets/demo-offer.toml")).unwrap(),
         tempo: Tempo::default(),
-        calibration: Calibration::default(),
+        // The simulated body rests for its first 10 s.
+        calibration: Calibration { longest: Duration::from_secs(9), ..Calibration::default() },
         model: Arc::new(models::bundled::intent().unwrap()),
     }
 }

@@ -1,5 +1,12 @@
 //! What goes wrong on the air is survived and counted exactly as it was injected.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use firmware_sim::fault::{FaultKind, OddForm};
 use protocol::consent::Modality;
 use sdk_core::{

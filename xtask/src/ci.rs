@@ -93,7 +93,7 @@ fn clippy(project: &Project) -> Result<String, TaskError> {
     quiet(project.cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// The core without cargo features: no async, no files, no sockets.
+/// The core without cargo features: no async, no sockets.
 fn portable_core(project: &Project) -> Result<String, TaskError> {
     quiet(project.cargo(["check", "--package", "sdk-core", "--no-default-features"]))
 }

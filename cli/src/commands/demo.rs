@@ -88,6 +88,9 @@ struct Report {
     seconds: f64,
 }
 
+/// The simulated body rests for its first 10 s: its baseline is learned then, as a kiosk would
+/// before it shows an offer.
+const SIMULATED_REST: Duration = Duration::from_secs(9);
 /// How often the screen is drawn.
 const FRAME: Duration = Duration::from_millis(100);
 /// How often lines tell where the session stands.
@@ -150,7 +153,10 @@ async fn demo(
     devices: Vec<SimulatedDevice>,
     faults: &FaultScript,
 ) -> Result<Report, Failure> {
-    let pipeline = args.edge.load()?;
+    let mut pipeline = args.edge.load()?;
+    if args.recording.is_none() {
+        pipeline.calibration.longest = SIMULATED_REST;
+    }
     let folder = tempfile::tempdir()?;
     let names: Vec<String> = devices.iter().map(|d| d.spec.name.clone()).collect();
     let bluez = FakeBluez::start(bus_address, devices, faults).await?;

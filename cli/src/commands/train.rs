@@ -47,14 +47,14 @@ pub struct Data {
     #[arg(long, value_name = "FILE", requires = "recordings")]
     pub labels: Option<PathBuf>,
     /// How many simulated people.
-    #[arg(long, value_name = "PEOPLE", default_value_t = 120)]
+    #[arg(long, value_name = "PEOPLE", default_value_t = 1000)]
     pub simulated: u64,
 }
 
-/// Length of a simulated session: the calibration phase and as much again.
+/// Length of a simulated session: a rest of 10 to 60 s, then states that change.
 const SIMULATED_S: f64 = 600.0;
-/// EDA rate of simulated sessions: that of the simulated wristband's feature rate is higher, but
-/// the features are functions of windows of seconds.
+/// EDA rate of simulated sessions. Wristbands sample faster, but the features are functions of
+/// seconds, not of samples.
 const SIMULATED_EDA_HZ: f64 = 8.0;
 /// The first simulated body of training; the demo's and the tests' bodies lie below.
 const FIRST_SEED: u64 = 100_000;
@@ -116,6 +116,7 @@ fn simulated_person(index: u64) -> TrainingSession {
     TrainingSession {
         subject: format!("simulated-{seed}"),
         labels: labels.collect(),
+        rest_s: session.states.get(1).map(|(onset_s, _)| *onset_s),
         recording: Recording {
             start_unix_s: 0.0,
             eda_hz: session.eda_hz,

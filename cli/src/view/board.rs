@@ -208,6 +208,7 @@ impl Board {
         self.features = [f64::NAN; FEATURES.len()];
         self.coverage = [0.0; 2];
         self.estimate = None;
+        self.revisions.clear();
     }
 
     fn eda(&mut self, at_s: f64, value: f64) {

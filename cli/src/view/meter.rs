@@ -1,7 +1,13 @@
 //! Latency from the simulator's write of a notification to the decision that used it.
 
 use serde::Serialize;
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
+
+/// Pairs that percentiles are taken over: more than 3 minutes at 50 a second.
+const LATEST: usize = 10_000;
 
 /// Percentiles, milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -18,33 +24,39 @@ pub struct LatencyMs {
 #[derive(Debug, Default)]
 pub struct Meter {
     written: HashMap<(usize, u16), Instant>,
-    latencies_ms: Vec<f64>,
+    latencies_ms: VecDeque<f64>,
+    count: usize,
 }
 
 impl Meter {
     /// A notification was written.
     pub fn written(&mut self, device: usize, sequence: u64, at: Instant) {
-        // The payload carries the low 16 bits; the first write of a duplicate counts.
-        self.written.entry((device, sequence as u16)).or_insert(at);
+        // The payload carries the low 16 bits.
+        self.written.insert((device, sequence as u16), at);
     }
 
     /// A decision that used it was done.
     pub fn decided(&mut self, device: usize, sequence: u16, done: Instant) {
         if let Some(written) = self.written.remove(&(device, sequence)) {
-            self.latencies_ms.push(done.saturating_duration_since(written).as_secs_f64() * 1e3);
+            self.count += 1;
+            self.latencies_ms
+                .push_back(done.saturating_duration_since(written).as_secs_f64() * 1e3);
+            if self.latencies_ms.len() > LATEST {
+                self.latencies_ms.pop_front();
+            }
         }
     }
 
     /// How many pairs were found.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.latencies_ms.len()
+        self.count
     }
 
-    /// The percentiles so far; zero before the first pair.
+    /// The percentiles of the latest pairs; zero before the first pair.
     #[must_use]
     pub fn percentiles(&self) -> LatencyMs {
-        let mut sorted = self.latencies_ms.clone();
+        let mut sorted: Vec<f64> = self.latencies_ms.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let at = |q: f64| {
             let index = (q * sorted.len() as f64).ceil() as usize;

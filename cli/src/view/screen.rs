@@ -32,7 +32,7 @@ use text::{BAD, BOLD, DIM, GOOD, NOTHING, WARN, clock, number, paragraph, shorte
 const LEAST: (u16, u16) = (76, 20);
 /// Rows from which parts are set apart by an empty row.
 const AIRY: u16 = 34;
-/// Columns from which the body's side is the wider one.
+/// Columns from which the body's side is the wider one; below, the shop's words need the room.
 const WIDE: u16 = 110;
 
 /// Draws everything, at any size.
@@ -79,10 +79,15 @@ fn whole(frame: &mut Frame<'_>, area: Rect, board: &Board, now: Instant) {
     table(frame, devices, board);
     frame.render_widget(Paragraph::new(footer), foot);
 
-    let left = if area.width >= WIDE { Constraint::Fill(6) } else { Constraint::Fill(5) };
-    let sides = Layout::horizontal([left, Constraint::Fill(5)]);
+    let given = board.consent == ConsentState::Given;
+    let left = match (given, area.width >= WIDE) {
+        (_, true) => 6,
+        (true, false) => 4,
+        (false, false) => 5,
+    };
+    let sides = Layout::horizontal([Constraint::Fill(left), Constraint::Fill(5)]);
     let [left, right] = sides.spacing(2).areas(body);
-    if board.consent == ConsentState::Given {
+    if given {
         signals::draw(frame, left, board);
         let parts = Layout::vertical([Constraint::Length(mind::ROWS), Constraint::Fill(1)]);
         let [above, below] = parts.spacing(air).areas(right);

@@ -566,6 +566,9 @@ impl Core {
     }
 
     fn consent_changed(&mut self) {
+        if self.gate.record().state != ConsentState::Given {
+            self.drivers.iter_mut().for_each(|(_, driver)| driver.interrupted());
+        }
         self.consumed.clear();
         self.latest = [None, None];
         if let Some(revision) = self.pipeline.consent_changed(self.clock.now()) {

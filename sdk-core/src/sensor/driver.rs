@@ -99,6 +99,14 @@ impl Driver {
         }
     }
 
+    /// The stream was left on purpose, for want of consent.
+    pub fn interrupted(&mut self) {
+        match self {
+            Self::HeartRate(driver) => driver.reconnected(),
+            Self::Eda(driver) => driver.interrupted(),
+        }
+    }
+
     /// Takes a reading of the standard battery characteristic.
     pub fn battery(&mut self, percent: u8) {
         match self {

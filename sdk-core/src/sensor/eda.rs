@@ -88,6 +88,15 @@ impl EdaDriver {
         Ok(samples)
     }
 
+    /// The stream was left on purpose, for want of consent: what the device counted meanwhile is
+    /// not lost.
+    pub fn interrupted(&mut self) {
+        self.expected = None;
+        self.missing.clear();
+        self.refused = 0;
+        self.clock.reset();
+    }
+
     /// Sequence number of the newest notification in order.
     #[must_use]
     pub fn last_sequence(&self) -> Option<u16> {
@@ -211,6 +220,15 @@ mod tests {
         check(&[0, 1, 1, 2], StreamStats { duplicated: 1, ..none });
         check(&[0, 2, 1, 3], StreamStats { late: 1, ..none });
         check(&[0, 1, 300, 301], StreamStats { lost: 298, ..none });
+    }
+
+    #[test]
+    fn what_was_sent_without_consent_is_not_lost() {
+        let mut driver = EdaDriver::default();
+        feed(&mut driver, &packet(0));
+        driver.interrupted();
+        assert!(!feed(&mut driver, &packet(40))[0].contiguous);
+        assert_eq!(driver.stats().lost, 0);
     }
 
     #[test]

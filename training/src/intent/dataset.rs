@@ -31,6 +31,9 @@ pub struct TrainingSession {
     pub recording: Recording,
     /// What was true when; gaps are unlabelled time.
     pub labels: Vec<Label>,
+    /// How long the person is known to be at rest at the beginning, seconds: the baseline learns
+    /// for so long. `None` = as configured.
+    pub rest_s: Option<f64>,
 }
 
 /// Why a dataset cannot be read.
@@ -120,7 +123,7 @@ fn load_subject(
             arousal: Some(stressed),
         })
         .collect();
-    Ok(TrainingSession { subject: subject.to_owned(), recording, labels })
+    Ok(TrainingSession { subject: subject.to_owned(), recording, labels, rest_s: None })
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub(super) fn windows(
 fn common_label(moments: &[&Moment]) -> Option<bool> {
     let first = moments.first()?.label?.arousal?;
     let shared = |m: &&Moment| m.label.and_then(|l| l.arousal) == Some(first);
-    moments.iter().all(|m| shared(m)).then_some(first)
+    moments.iter().all(shared).then_some(first)
 }
 
 /// The provisional answer at each moment, from an empty state on.

@@ -67,6 +67,9 @@ pub struct TrainConfig {
     pub simulated_arousal_weight: f32,
     /// Groups of subjects held out in turn.
     pub folds: usize,
+    /// Simulated people that help the networks which only judge: enough to keep the recipe, few
+    /// enough to keep judging affordable.
+    pub judging_people: usize,
     /// Whether the nulls are trained too: as much work again for each of three.
     pub nulls: bool,
     /// How a person's usual level is learned, as at run time.
@@ -86,13 +89,14 @@ impl TrainConfig {
         Self {
             seed: 1,
             hidden: 24,
-            epochs: 12,
+            epochs: 16,
             batch: 32,
             learning_rate: 5e-3,
             weight_decay: 0.05,
             modality_dropout: 0.2,
             simulated_arousal_weight: 0.25,
             folds: 5,
+            judging_people: 84,
             nulls: true,
             calibration: sdk_core::intent::Calibration::default(),
             horizon: Duration::from_secs(60),
@@ -245,6 +249,7 @@ pub fn train(
             real_subjects: real.len(),
             real_hours: hours(&real, config.calibration.longest.as_secs_f64()),
             simulated_training: people.training.len(),
+            simulated_judging: people.training.len().min(config.judging_people),
             simulated_calibration: people.calibration.len(),
             simulated_test: people.test.len(),
             simulated_hours: hours(&simulated, 0.0),
@@ -381,8 +386,8 @@ fn golden(
     data: &[(Origin, &Sequence)],
     features: &[FeatureScaling],
 ) -> Result<Vec<GoldenVector>, TrainError> {
-    let long_enough = data.iter().filter(|(_, s)| s.moments.len() > GOLDEN_ROWS);
-    let ends = [long_enough.clone().next(), long_enough.last()];
+    let mut long_enough = data.iter().filter(|(_, s)| s.moments.len() > GOLDEN_ROWS);
+    let ends = [long_enough.next(), long_enough.next_back()];
     ends.into_iter()
         .flatten()
         .map(|(_, sequence)| {
@@ -400,7 +405,11 @@ fn sequences(
 ) -> Result<Vec<Sequence>, TrainError> {
     let seeds = config.seed.wrapping_mul(0x9E37_79B9)..;
     let each = sessions.iter().zip(seeds);
-    Ok(each.map(|(s, seed)| sequence(s, config.calibration, seed)).collect::<Result<_, _>>()?)
+    let calibration = |s: &TrainingSession| {
+        let longest = s.rest_s.map_or(config.calibration.longest, Duration::from_secs_f64);
+        sdk_core::intent::Calibration { longest, ..config.calibration }
+    };
+    Ok(each.map(|(s, seed)| sequence(s, calibration(s), seed)).collect::<Result<_, _>>()?)
 }
 
 fn all(sequences: &[Sequence]) -> Vec<&Sequence> {
@@ -439,7 +448,8 @@ fn cross_validated(
         let (held_out, seen): (Vec<&Sequence>, Vec<&Sequence>) =
             real.iter().partition(|s| fold_of(s) == fold);
         let mut data: Vec<_> = seen.into_iter().map(|s| (Origin::Real, s)).collect();
-        data.extend(simulated.iter().map(|&s| (Origin::Simulated, s)));
+        let helpers = simulated.iter().take(config.judging_people);
+        data.extend(helpers.map(|&s| (Origin::Simulated, s)));
         let model = Candidate::fit(config, &data, progress)?.model()?;
         let (windows, missing) = judge::windows(&model, &held_out, calibrated_s)?;
         folds.push(windows);

@@ -25,6 +25,8 @@ pub struct DataReport {
     pub real_hours: f64,
     /// Simulated people trained on.
     pub simulated_training: usize,
+    /// Simulated people that help the networks of the folds.
+    pub simulated_judging: usize,
     /// Simulated people used for calibration only.
     pub simulated_calibration: usize,
     /// Simulated people used for scores only.
@@ -146,8 +148,14 @@ impl Report {
         writeln!(
             out,
             "- **Intent**: {} simulated people; {} more for calibration, {} more for the scores \
-             below; {:.1} h in all.\n",
-            d.simulated_training, d.simulated_calibration, d.simulated_test, d.simulated_hours
+             below; {:.1} h in all. Their baseline is learned in the 10 to 60 s of rest with which \
+             each session begins. The networks that are judged on real people below had {} of \
+             them.\n",
+            d.simulated_training,
+            d.simulated_calibration,
+            d.simulated_test,
+            d.simulated_hours,
+            d.simulated_judging
         )?;
         if let Some(arousal) = &self.arousal {
             arousal.write_card(out)?;

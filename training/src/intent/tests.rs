@@ -25,7 +25,7 @@ fn session(person: usize, arousal: bool) -> TrainingSession {
         .collect();
     let recording =
         Recording { eda_hz: 4.0, eda_microsiemens: eda.collect(), beats, ..Recording::default() };
-    TrainingSession { subject: format!("s{person}"), recording, labels }
+    TrainingSession { subject: format!("s{person}"), recording, labels, rest_s: None }
 }
 
 fn small() -> TrainConfig {

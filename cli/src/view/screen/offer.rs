@@ -9,7 +9,7 @@ use protocol::{
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
-    style::{Modifier, Style, Stylize},
+    style::{Modifier, Style},
     text::{Line, Span},
     widgets::{Block, BorderType, Padding, Paragraph},
 };
@@ -58,7 +58,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, board: &Board) {
         .border_type(BorderType::Rounded)
         .border_style(DIM)
         .padding(Padding::horizontal(1))
-        .title(Line::styled(format!(" {title} "), Style::new().not_dim().bold()));
+        .title(Line::styled(format!(" {title} "), BOLD.remove_modifier(Modifier::DIM)));
     frame.render_widget(Paragraph::new(lines).block(block), card_area);
     frame.render_widget(Paragraph::new(reasons), reasons_area);
     let history = history(board, width);
@@ -82,11 +82,11 @@ pub const fn holds(hold: Hold) -> &'static str {
     }
 }
 
-/// The revision that may be explained. Reasons speak of what was measured: without consent, only
-/// the return to the list offer is told.
+/// The revision that explains the offer. Reasons speak of what was measured: without consent, only
+/// the return to the list offer is told, which is past once consent is given again.
 fn current(board: &Board) -> Option<&OfferRevision> {
     let newest = board.shown_revisions().next();
-    newest.filter(|r| board.consent == ConsentState::Given || r.rule == Rule::Restore)
+    newest.filter(|r| (board.consent == ConsentState::Given) != (r.rule == Rule::Restore))
 }
 
 /// What must stand on the card, and what may.
