@@ -4,7 +4,11 @@ use crate::{
     bundle::{Bundle, BundleError},
     manifest::Manifest,
 };
-use std::{io::Cursor, sync::Arc};
+use std::{
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
@@ -93,6 +97,13 @@ impl IntentModel {
     /// # Errors
     /// [`ModelError`] when tract refuses the network, or it computes something else.
     pub fn new(bundle: &Bundle) -> Result<Self, ModelError> {
+        // tract asserts on some graphs that are damaged in a way the ONNX format allows. All that
+        // is touched inside is made there and dropped with the panic.
+        catch_unwind(AssertUnwindSafe(|| Self::load(bundle)))
+            .unwrap_or_else(|_| Err(ModelError::Network("its graph is damaged".to_owned())))
+    }
+
+    fn load(bundle: &Bundle) -> Result<Self, ModelError> {
         let manifest = bundle.manifest().clone();
         let step = plan(bundle.onnx(), &manifest, 1)?;
         let model = Self { manifest, onnx: bundle.onnx().to_vec(), step };

@@ -1,6 +1,6 @@
 //! The main job: bytes of wearables in, an adapted offer out, events on the server.
 
-use protocol::consent::Modality;
+use protocol::{consent::Modality, outcome::OutcomeKind};
 use sdk_core::runtime::Update;
 use std::time::Duration;
 use tests::rig::{self, Rig, on_private_bus, wait_for};
@@ -21,6 +21,9 @@ fn the_whole_loop_runs_and_the_server_has_what_was_shared() {
         assert_eq!(revision.offer, *session.offer().borrow());
         assert!(!revision.reason.is_empty() && !revision.changes.is_empty());
         assert_eq!(revision.inputs_digest.len(), 64);
+        session.outcome(OutcomeKind::Purchased, Some(revision.offer.price)).await;
+        // The command is taken before the next one.
+        session.summary().await.unwrap();
         assert!(session.deliver(Duration::from_secs(5)).await, "everything was delivered");
         let summary = session.stop().await.unwrap();
         let sync = summary.sync.unwrap();
@@ -28,7 +31,9 @@ fn the_whole_loop_runs_and_the_server_has_what_was_shared() {
         assert_eq!(summary.lost, 0);
         assert!(sync.outbox.acknowledged > 0);
         assert_eq!((sync.outbox.rejected, sync.outbox.pending, sync.not_permitted), (0, 0, 0));
-        assert_eq!(monitor.counters().events, sync.outbox.acknowledged);
+        let stored = monitor.counters();
+        assert_eq!(stored.outcomes, 1);
+        assert_eq!(stored.events + stored.outcomes, sync.outbox.acknowledged);
     });
 }
 

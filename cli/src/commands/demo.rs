@@ -14,6 +14,7 @@ use firmware_sim::{
 use protocol::{
     consent::{ConsentState, Modality, Purpose},
     gatt::EDA_MEASUREMENT,
+    outcome::OutcomeKind,
 };
 use sdk_core::{
     runtime::{Session, SessionConfig, Summary, Update},
@@ -81,6 +82,7 @@ struct Report {
     decisions: u64,
     offer_revisions: u64,
     events_synced: u64,
+    outcomes_stored: u64,
     latency_ms: LatencyMs,
     latency_measured: usize,
     /// From the call to the last sensor closed.
@@ -167,6 +169,7 @@ async fn demo(
     };
     let server = server::Server::bind(config).await?;
     let url = server.url();
+    let monitor = server.monitor();
     let (stop_server, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server.run_until(async {
         let _ = stopped.await;
@@ -222,12 +225,17 @@ async fn demo(
         }
     };
     tokio::pin!(end);
+    let mut bought = None;
     loop {
         tokio::select! {
             () = &mut stop => break,
             () = &mut end => break,
             Some(key) = keys.recv() => match key {
                 Key::Quit => break,
+                Key::Buy => {
+                    bought = Some(board.offer.price);
+                    break;
+                }
                 key => act(key, &session, &mut board, &uses).await,
             },
             update = updates.recv() => {
@@ -259,6 +267,9 @@ async fn demo(
     }
     drop(terminal);
     let seconds = begun.elapsed().as_secs_f64();
+    // The simulated visitor says nothing, unless somebody bought in their place.
+    let kind = if bought.is_some() { OutcomeKind::Purchased } else { OutcomeKind::Abandoned };
+    session.outcome(kind, bought).await;
     let summary = delivered(&session).await?;
     let closed = session.withdraw().await;
     session.stop().await?;
@@ -276,6 +287,7 @@ async fn demo(
         decisions: summary.decisions,
         offer_revisions: summary.offer_revisions,
         events_synced: summary.sync.map_or(0, |sync| sync.outbox.acknowledged),
+        outcomes_stored: monitor.counters().outcomes,
         latency_ms: board.meter.percentiles(),
         latency_measured: board.meter.count(),
         withdrawn_after_ms,
@@ -293,7 +305,7 @@ async fn delivered(session: &Session) -> Result<Summary, Failure> {
 
 async fn act(key: Key, session: &Session, board: &mut Board, uses: &[(Modality, Purpose)]) {
     let closed = match (key, board.consent) {
-        (Key::Quit, _) => return,
+        (Key::Quit | Key::Buy, _) => return,
         (Key::Pause, ConsentState::Given) => session.pause().await,
         (Key::Pause, ConsentState::Paused) => {
             session.unpause().await;

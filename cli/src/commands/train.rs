@@ -47,7 +47,7 @@ pub struct Data {
     #[arg(long, value_name = "FILE", requires = "recordings")]
     pub labels: Option<PathBuf>,
     /// How many simulated people.
-    #[arg(long, value_name = "PEOPLE", default_value_t = 1000)]
+    #[arg(long, value_name = "PEOPLE", default_value_t = 600)]
     pub simulated: u64,
 }
 

@@ -222,7 +222,11 @@ fn keys(consent: ConsentState) -> Line<'static> {
         ConsentState::Paused => (Some("go on"), "withdraw consent"),
         ConsentState::Withdrawn => (None, "give consent again"),
     };
-    let keys = pause.map(|does| ("p", does)).into_iter().chain([("w", withdraw), ("q", "quit")]);
+    let keys = pause.map(|does| ("p", does)).into_iter().chain([
+        ("b", "buy"),
+        ("w", withdraw),
+        ("q", "quit"),
+    ]);
     let spans =
         keys.flat_map(|(key, does)| [Span::styled(key, BOLD), Span::raw(format!(" {does}   "))]);
     Line::from(spans.collect::<Vec<_>>())

@@ -16,6 +16,8 @@ pub enum Key {
     Pause,
     /// Withdraw consent, or give it again.
     Withdraw,
+    /// The visitor buys.
+    Buy,
     /// End.
     Quit,
 }
@@ -82,6 +84,7 @@ fn key(event: &Event) -> Option<Key> {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Quit),
         KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
+        KeyCode::Char('b') => Some(Key::Buy),
         KeyCode::Char('p') => Some(Key::Pause),
         KeyCode::Char('w') => Some(Key::Withdraw),
         _ => None,

@@ -6,14 +6,13 @@ use super::{
     update::{Consumed, Update},
 };
 #[cfg(feature = "http")]
-use crate::sync::{SyncConfig, SyncError, SyncHandle, SyncStats};
+use crate::sync::{Draft, OutcomeDraft, SyncConfig, SyncError, SyncHandle, SyncStats};
 use crate::{
     clock::Nanos,
     consent::{Gate, Share},
     offer::Action,
     sensor::{DeviceProfile, Driver, Notification, Selector, SessionClock, StreamStats, Transport},
     signal::FeatureVector,
-    sync::Draft,
 };
 use futures::{Stream, StreamExt};
 use protocol::{
@@ -21,7 +20,8 @@ use protocol::{
     event::EventBody,
     feature::{EDA_FEATURES, FEATURES},
     intent::IntentEstimate,
-    offer::{Offer, OfferRevision},
+    offer::{Money, Offer, OfferRevision},
+    outcome::OutcomeKind,
 };
 use serde::Serialize;
 use std::{
@@ -124,6 +124,7 @@ pub struct Session {
 
 enum Command {
     ConsentChanged(oneshot::Sender<()>),
+    Outcome(OutcomeKind, Option<Money>),
     Summary(oneshot::Sender<Summary>),
     Stop,
 }
@@ -183,6 +184,7 @@ impl Session {
             consumed: Vec::new(),
             compute: Duration::ZERO,
             announced: false,
+            revision: 0,
             summary: Summary::default(),
             #[cfg(feature = "http")]
             sync: sync.clone(),
@@ -234,6 +236,11 @@ impl Session {
         let begun = Instant::now();
         let record = self.gate.unpause(unix_ms());
         self.spread(record, begun).await
+    }
+
+    /// Reports how the interaction ended, if behaviour may be shared. `paid` for a purchase.
+    pub async fn outcome(&self, kind: OutcomeKind, paid: Option<Money>) {
+        let _ = self.commands.send(Command::Outcome(kind, paid)).await;
     }
 
     /// Everything that happens from now on.
@@ -372,6 +379,8 @@ struct Core {
     compute: Duration,
     /// The server was told that the session began.
     announced: bool,
+    /// Number of the revision on screen.
+    revision: u32,
     summary: Summary,
     #[cfg(feature = "http")]
     sync: Option<Arc<SyncHandle>>,
@@ -399,6 +408,7 @@ impl Core {
                         // The caller may have gone; the change stands.
                         let _ = done.send(());
                     }
+                    Some(Command::Outcome(kind, paid)) => self.outcome(kind, paid).await,
                     Some(Command::Summary(answer)) => {
                         let _ = answer.send(self.summarise());
                     }
@@ -565,6 +575,25 @@ impl Core {
         let _ = (modalities, body);
     }
 
+    async fn outcome(&self, kind: OutcomeKind, paid: Option<Money>) {
+        #[cfg(feature = "http")]
+        if let Some(sync) = &self.sync
+            && self.gate.permit::<Share>(Modality::Behaviour).is_ok()
+        {
+            let draft = OutcomeDraft {
+                session: self.session,
+                at_unix_ms: unix_ms(),
+                kind,
+                sku: self.pipeline.offer().sku.clone(),
+                revision: self.revision,
+                paid,
+            };
+            sync.queue_outcome(draft).await;
+        }
+        #[cfg(not(feature = "http"))]
+        let _ = (kind, paid);
+    }
+
     fn consent_changed(&mut self) {
         if self.gate.record().state != ConsentState::Given {
             self.drivers.iter_mut().for_each(|(_, driver)| driver.interrupted());
@@ -578,6 +607,7 @@ impl Core {
 
     fn revised(&mut self, revision: &OfferRevision) {
         self.summary.offer_revisions += 1;
+        self.revision = revision.revision;
         self.show.send_replace(revision.offer.clone());
         self.tell(Update::Offer(Arc::new(revision.clone())));
     }

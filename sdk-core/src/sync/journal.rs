@@ -4,7 +4,7 @@
 //! torn tail, left by a crash within a write, is cut off on opening; everything before it stands.
 //! Encryption at rest comes with the vault.
 
-use protocol::event::Event;
+use super::outbox::Item;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
@@ -26,12 +26,12 @@ const COMPACT_AFTER: usize = 1_000;
 pub enum Entry {
     /// Queued.
     Queued {
-        /// The event.
-        event: Box<Event>,
+        /// What was queued.
+        item: Item,
     },
     /// Acknowledged or refused by the server: gone from the queue.
     Done {
-        /// The event.
+        /// The item.
         id: Uuid,
     },
     /// The highest sequence number handed out, kept over a rewrite of the file.

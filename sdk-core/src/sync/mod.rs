@@ -12,6 +12,6 @@ mod uploader;
 
 pub use backoff::Backoff;
 pub use journal::{Entry, Journal, JournalError};
-pub use outbox::{DeadLetter, Draft, Outbox, OutboxStats, Reply};
+pub use outbox::{DeadLetter, Delivery, Draft, Item, Outbox, OutboxStats, OutcomeDraft, Reply};
 #[cfg(feature = "http")]
 pub use uploader::{SyncConfig, SyncError, SyncHandle, SyncStats, spawn};

@@ -1,13 +1,16 @@
 //! The task that moves the outbox over HTTPS.
 
-use super::{Draft, Entry, Journal, JournalError, Outbox, OutboxStats, Reply};
+use super::{
+    Delivery, Draft, Entry, Journal, JournalError, Outbox, OutboxStats, OutcomeDraft, Reply,
+};
 use crate::{
     clock::Nanos,
-    consent::{Gate, Permit, Share},
+    consent::{Gate, Permit, Refused, Share},
 };
 use futures::future::BoxFuture;
 use protocol::{
     consent::{ConsentRecord, ConsentState, Modality},
+    event::BatchReply,
     problem::Problem,
 };
 use reqwest::{Client, StatusCode, Url, header::RETRY_AFTER};
@@ -83,6 +86,7 @@ pub struct SyncHandle {
 #[derive(Debug)]
 enum Command {
     Event(Box<Draft>),
+    Outcome(Box<OutcomeDraft>),
     Consent(Box<ConsentRecord>),
     Purge(Box<ConsentRecord>, oneshot::Sender<()>),
     Drain(oneshot::Sender<()>),
@@ -93,6 +97,11 @@ impl SyncHandle {
     pub async fn queue(&self, draft: Draft) {
         // The task ends only with this handle: a closed channel means shutdown is under way.
         let _ = self.commands.send(Command::Event(Box::new(draft))).await;
+    }
+
+    /// Queues the end of an interaction.
+    pub async fn queue_outcome(&self, draft: OutcomeDraft) {
+        let _ = self.commands.send(Command::Outcome(Box::new(draft))).await;
     }
 
     /// Tells the server what the person agreed to. Events wait until it knows.
@@ -148,6 +157,7 @@ pub fn spawn(config: &SyncConfig, gate: Gate) -> Result<SyncHandle, SyncError> {
     let uploader = Uploader {
         client,
         events: endpoint("/v1/events")?,
+        outcomes: endpoint("/v1/outcomes")?,
         consents: endpoint("/v1/consents")?,
         gather: config.gather,
         gate,
@@ -165,6 +175,7 @@ pub fn spawn(config: &SyncConfig, gate: Gate) -> Result<SyncHandle, SyncError> {
 struct Uploader {
     client: Client,
     events: Url,
+    outcomes: Url,
     consents: Url,
     gather: Duration,
     gate: Gate,
@@ -181,7 +192,7 @@ struct Uploader {
 /// What came of a request.
 enum Done {
     Consent(bool),
-    Events(Reply),
+    Items(Reply),
 }
 
 impl Uploader {
@@ -232,7 +243,12 @@ impl Uploader {
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Event(draft) => self.queue(*draft),
+            Command::Event(draft) => {
+                self.queue(|o, permits, record| o.queue(*draft, permits, record))
+            }
+            Command::Outcome(draft) => {
+                self.queue(|o, permits, record| o.queue_outcome(*draft, permits, record));
+            }
             Command::Consent(record) => self.consent = Some(record),
             Command::Purge(record, done) => {
                 let entries = self.outbox.purge();
@@ -246,10 +262,13 @@ impl Uploader {
         }
     }
 
-    fn queue(&mut self, draft: Draft) {
+    fn queue(
+        &mut self,
+        into: impl FnOnce(&mut Outbox, &[Permit<Share>], &ConsentRecord) -> Result<Vec<Entry>, Refused>,
+    ) {
         let permits: Vec<Permit<Share>> =
             Modality::ALL.iter().filter_map(|m| self.gate.permit(*m).ok()).collect();
-        match self.outbox.queue(draft, &permits, &self.gate.record()) {
+        match into(&mut self.outbox, &permits, &self.gate.record()) {
             Ok(entries) => self.write(&entries),
             Err(_) => self.stats.not_permitted += 1,
         }
@@ -270,16 +289,23 @@ impl Uploader {
             self.note(written);
             return None;
         }
-        let batch = self.outbox.next_batch(self.now(), unix_ms())?;
-        let request = self.client.post(self.events.clone()).json(&batch).send();
-        Some(Box::pin(async { Done::Events(reply(request.await).await) }))
+        match self.outbox.next(self.now(), unix_ms())? {
+            Delivery::Events(batch) => {
+                let request = self.client.post(self.events.clone()).json(&batch).send();
+                Some(Box::pin(async { Done::Items(reply(request.await, body).await) }))
+            }
+            Delivery::Outcome(outcome) => {
+                let request = self.client.post(self.outcomes.clone()).json(&outcome).send();
+                Some(Box::pin(async { Done::Items(reply(request.await, single).await) }))
+            }
+        }
     }
 
     fn done(&mut self, done: Done) {
         match done {
             Done::Consent(true) => self.consent = None,
             Done::Consent(false) => self.stats.failures += 1,
-            Done::Events(reply) => {
+            Done::Items(reply) => {
                 self.stats.failures += u64::from(matches!(reply, Reply::Later(_)));
                 let entries = self.outbox.reply(self.now(), reply, fastrand::f64());
                 self.write(&entries);
@@ -336,14 +362,18 @@ async fn answer(request: &mut Option<BoxFuture<'static, Done>>) -> Done {
     }
 }
 
-async fn reply(response: reqwest::Result<reqwest::Response>) -> Reply {
+/// What an answer means; `read` takes the verdicts out of a good one.
+async fn reply<F: Future<Output = Option<BatchReply>>>(
+    response: reqwest::Result<reqwest::Response>,
+    read: impl FnOnce(reqwest::Response) -> F,
+) -> Reply {
     let Ok(response) = response else { return Reply::Later(None) };
     let status = response.status();
     let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
     let wait = seconds.map(Duration::from_secs);
     match status {
         _ if status.is_success() => {
-            body(response).await.map_or(Reply::Later(None), Reply::Verdicts)
+            read(response).await.map_or(Reply::Later(None), Reply::Verdicts)
         }
         StatusCode::PAYLOAD_TOO_LARGE => Reply::TooLarge,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Reply::Later(wait),
@@ -354,6 +384,11 @@ async fn reply(response: reqwest::Result<reqwest::Response>) -> Reply {
             None => Reply::Later(None),
         },
     }
+}
+
+/// The verdict on one item, as a batch of one.
+async fn single(response: reqwest::Response) -> Option<BatchReply> {
+    Some(BatchReply { verdicts: vec![body(response).await?] })
 }
 
 async fn body<T: DeserializeOwned>(response: reqwest::Response) -> Option<T> {
