@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "recording")]
     from: f64,
     /// Which simulated body.
-    #[arg(long, default_value_t = 7, conflicts_with = "recording")]
+    #[arg(long, default_value_t = 8, conflicts_with = "recording")]
     seed: u64,
     /// What goes wrong and when, TOML; devices are called "Attune Wristband" and "Attune Strap".
     #[arg(long, value_name = "FILE")]
