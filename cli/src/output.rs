@@ -1,7 +1,9 @@
 //! Lines for machines on standard output, and how a reader that went away ends the command.
 
 use crate::Failure;
+use sdk_core::runtime::Update;
 use serde::Serialize;
+use serde_json::json;
 use std::io::{self, Write};
 
 /// Writes one JSON object as a line.
@@ -18,8 +20,33 @@ pub fn line(value: &impl Serialize) -> Result<(), Failure> {
 /// Writes a text line for people.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn text(value: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{value}")?;
     Ok(())
+}
+
+/// Tells of what happens once, as it happens: links and changes of the offer.
+///
+/// # Errors
+/// As [`line()`].
+pub fn happening(update: &Update, json: bool) -> Result<(), Failure> {
+    match update {
+        Update::Offer(revision) if json => {
+            let mut object = serde_json::to_value(revision.as_ref())?;
+            object["type"] = "offer".into();
+            line(&object)
+        }
+        Update::Offer(revision) => text(&format!(
+            "   offer {}: {} [{}]",
+            revision.rule.id(),
+            revision.reason,
+            revision.changes.join("; ")
+        )),
+        Update::Link { profile, state, .. } if json => line(&json!({
+            "type": "link", "device": profile.name(), "state": format!("{state:?}")
+        })),
+        Update::Link { profile, state, .. } => text(&format!("   {}: {state:?}", profile.name())),
+        _ => Ok(()),
+    }
 }

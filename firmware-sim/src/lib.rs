@@ -8,7 +8,7 @@
 //! * [`spec`], [`device`]: a wearable with its clock, schedule and battery, without I/O.
 //! * [`fault`]: what goes wrong and when, and the exact count of what did.
 //! * [`bus`], [`fake_bluez`]: the devices behind a Bluetooth daemon on a private D-Bus.
-//! * [`file`]: the same bodies as folders of recordings.
+//! * [`mod@file`]: the same bodies as folders of recordings.
 //!
 //! **Invariant.** Nothing but [`fake_bluez`] knows the time of day, opens a socket or spawns a
 //! task; nothing here knows what a driver does with the bytes. Same seed, same bytes.

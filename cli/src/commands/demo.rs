@@ -17,7 +17,7 @@ use protocol::{
     outcome::OutcomeKind,
 };
 use sdk_core::{
-    runtime::{Session, SessionConfig, Summary, Update},
+    runtime::{Session, SessionConfig, Summary},
     sensor::{BtleplugTransport, DeviceProfile},
     sync::SyncConfig,
 };
@@ -247,7 +247,7 @@ async fn demo(
                     Ok(update) => {
                         board.update(&update, session.clock());
                         if terminal.is_none() {
-                            tell(&update, json)?;
+                            output::happening(&update, json)?;
                         }
                     }
                     Err(RecvError::Lagged(missed)) => {
@@ -326,30 +326,6 @@ fn note_write(event: &SimEvent, names: &[String], board: &mut Board) {
         && let Some(index) = names.iter().position(|name| name == device)
     {
         board.meter.written(index, *sequence, *written);
-    }
-}
-
-/// What happens once is told as it happens.
-fn tell(update: &Update, json: bool) -> Result<(), Failure> {
-    match update {
-        Update::Offer(revision) if json => {
-            let mut line = serde_json::to_value(revision.as_ref())?;
-            line["type"] = "offer".into();
-            output::line(&line)
-        }
-        Update::Offer(revision) => output::text(&format!(
-            "   offer {}: {} [{}]",
-            revision.rule.id(),
-            revision.reason,
-            revision.changes.join("; ")
-        )),
-        Update::Link { profile, state, .. } if json => output::line(&json!({
-            "type": "link", "device": profile.name(), "state": format!("{state:?}")
-        })),
-        Update::Link { profile, state, .. } => {
-            output::text(&format!("   {}: {state:?}", profile.name()))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -5,11 +5,10 @@ use crate::{Failure, output, person};
 use protocol::consent::{Modality, Purpose};
 use sdk_core::{
     consent::Collect,
-    runtime::{Session, SessionConfig, Update},
+    runtime::{Session, SessionConfig},
     sensor::{BtleplugTransport, DeviceProfile},
     sync::SyncConfig,
 };
-use serde_json::json;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -73,7 +72,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
                 () = &mut stop => break,
                 () = &mut end => break,
                 update = updates.recv() => match update {
-                    Ok(update) => tell(&update, json)?,
+                    Ok(update) => output::happening(&update, json)?,
                     Err(RecvError::Lagged(missed)) => {
                         tracing::warn!(missed, "updates were not printed in time");
                     }
@@ -94,24 +93,4 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         }
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn tell(update: &Update, json: bool) -> Result<(), Failure> {
-    match update {
-        Update::Offer(revision) if json => {
-            let mut line = serde_json::to_value(revision.as_ref())?;
-            line["type"] = "offer".into();
-            output::line(&line)
-        }
-        Update::Offer(revision) => {
-            output::text(&format!("{}: {}", revision.rule.id(), revision.reason))
-        }
-        Update::Link { profile, state, .. } if json => output::line(&json!({
-            "type": "link", "device": profile.name(), "state": format!("{state:?}")
-        })),
-        Update::Link { profile, state, .. } => {
-            output::text(&format!("{}: {state:?}", profile.name()))
-        }
-        _ => Ok(()),
-    }
 }

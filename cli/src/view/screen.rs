@@ -1,4 +1,4 @@
-//! Draws a [`Board`](super::Board) on a terminal.
+//! Draws a [`Board`] on a terminal.
 //!
 //! The body on the left, the shop on the right, and between them what the model makes of the one
 //! for the other. Colours come from the terminal's own palette, backgrounds only under badges, so

@@ -5,6 +5,8 @@
 //! it keeps the links of the devices, the timers and the outbox, and carries consent to all of
 //! them.
 
+#[cfg(feature = "runtime")]
+mod event_loop;
 mod pace;
 mod pipeline;
 mod replay;
