@@ -17,7 +17,7 @@ use protocol::{
     outcome::OutcomeKind,
 };
 use sdk_core::{
-    runtime::{Session, SessionConfig, Summary},
+    runtime::{Session, SessionConfig},
     sensor::{BtleplugTransport, DeviceProfile},
     sync::SyncConfig,
 };
@@ -270,7 +270,8 @@ async fn demo(
     // The simulated visitor says nothing, unless somebody bought in their place.
     let kind = if bought.is_some() { OutcomeKind::Purchased } else { OutcomeKind::Abandoned };
     session.outcome(kind, bought).await;
-    let summary = delivered(&session).await?;
+    let summary = session.summary().await?;
+    session.deliver(DELIVERY).await;
     let closed = session.withdraw().await;
     session.stop().await?;
     bluez.stop().await;
@@ -286,21 +287,13 @@ async fn demo(
         intents: summary.intents,
         decisions: summary.decisions,
         offer_revisions: summary.offer_revisions,
-        events_synced: summary.sync.map_or(0, |sync| sync.outbox.acknowledged),
+        events_synced: monitor.counters().events,
         outcomes_stored: monitor.counters().outcomes,
         latency_ms: board.meter.percentiles(),
         latency_measured: board.meter.count(),
         withdrawn_after_ms,
         seconds,
     })
-}
-
-/// Waits, not for long, until the server has what was queued; gives the session's accounts.
-async fn delivered(session: &Session) -> Result<Summary, Failure> {
-    let summary = session.summary().await?;
-    session.deliver(DELIVERY).await;
-    let sync = session.summary().await?.sync;
-    Ok(Summary { sync, ..summary })
 }
 
 async fn act(key: Key, session: &Session, board: &mut Board, uses: &[(Modality, Purpose)]) {
