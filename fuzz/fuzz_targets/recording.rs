@@ -2,9 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::consent::Modality;
 use sdk_core::{
-    sensor::recording::Recording,
+    sensor::{Signal, recording::Recording},
     signal::{EdaFeatures, HrvFeatures},
 };
 
@@ -12,8 +11,8 @@ fuzz_target!(|files: (&str, &str)| {
     let Ok(recording) = Recording::parse(Some(files.0), Some(files.1)) else { return };
     let (mut eda, mut hrv) = (EdaFeatures::new(), HrvFeatures::new());
     for sample in recording.samples() {
-        match sample.modality {
-            Modality::Eda => drop(eda.push(&sample)),
+        match sample.signal {
+            Signal::SkinConductance => drop(eda.push(&sample)),
             _ => drop(hrv.push(&sample)),
         }
     }

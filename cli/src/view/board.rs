@@ -10,7 +10,7 @@ use protocol::{
 use sdk_core::{
     offer::{Action, Hold},
     runtime::{LinkState, Update},
-    sensor::{DeviceProfile, DeviceStatus, Quality, SessionClock, StreamStats},
+    sensor::{DeviceProfile, DeviceStatus, Quality, SessionClock, Signal, StreamStats},
     sync::SyncStats,
 };
 use std::{
@@ -134,9 +134,14 @@ impl Board {
             Update::Rejected { device, .. } => self.devices[*device].stats.rejected += 1,
             Update::Samples(samples) => {
                 for sample in samples.iter().filter(|s| s.quality == Quality::Good) {
-                    match sample.modality {
-                        Modality::Eda => self.eda(sample.stream_at.as_secs_f64(), sample.value),
-                        _ => push(&mut self.heart_rate_bpm, 60_000.0 / sample.value),
+                    match sample.signal {
+                        Signal::SkinConductance => {
+                            self.eda(sample.stream_at.as_secs_f64(), sample.value);
+                        }
+                        Signal::RrInterval => {
+                            push(&mut self.heart_rate_bpm, 60_000.0 / sample.value);
+                        }
+                        Signal::Ecg | Signal::Ppg | Signal::Acceleration => {}
                     }
                 }
             }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     consent::{Gate, Infer},
-    sensor::{Quality, Sample},
+    sensor::{Quality, Sample, Signal},
     signal::{EdaFeatures, HrvFeatures},
 };
 use protocol::consent::{Modality, Purpose};
@@ -32,14 +32,30 @@ impl Rig {
     fn eda(&mut self, at: Nanos, quality: Quality) {
         let value = 3.0 + (at.as_secs_f64() * 0.9).sin() * 0.4;
         let (modality, contiguous) = (Modality::Eda, true);
-        let s = Sample { modality, stream_at: at, at, value, quality, contiguous };
+        let s = Sample {
+            modality,
+            signal: Signal::SkinConductance,
+            stream_at: at,
+            at,
+            value,
+            quality,
+            contiguous,
+        };
         self.eda.push(&s).into_iter().for_each(|v| self.engine.observe(v));
     }
 
     fn beat(&mut self, at: Nanos) {
         let value = 800.0 + (at.as_secs_f64() * 0.6).sin() * 40.0;
         let (modality, quality, contiguous) = (Modality::Hrv, Quality::Good, true);
-        let s = Sample { modality, stream_at: at, at, value, quality, contiguous };
+        let s = Sample {
+            modality,
+            signal: Signal::RrInterval,
+            stream_at: at,
+            at,
+            value,
+            quality,
+            contiguous,
+        };
         self.hrv.push(&s).into_iter().for_each(|v| self.engine.observe(v));
     }
 

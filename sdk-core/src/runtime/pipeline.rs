@@ -191,7 +191,7 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensor::Quality;
+    use crate::sensor::{Quality, Signal};
     use protocol::consent::Purpose;
     use std::time::Duration;
     use uuid::Uuid;
@@ -215,6 +215,7 @@ mod tests {
         let at = Nanos::from_millis(250 * k);
         Sample {
             modality: Modality::Eda,
+            signal: Signal::SkinConductance,
             stream_at: at,
             at,
             value: 3.0 + (k as f64 * 0.3).sin() * 0.01,

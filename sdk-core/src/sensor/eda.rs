@@ -2,7 +2,7 @@
 
 use super::{
     grade,
-    sample::{Quality, Sample},
+    sample::{Quality, Sample, Signal},
     stats::{DeviceStatus, StreamStats},
 };
 use crate::clock::{Nanos, StreamClock};
@@ -70,6 +70,7 @@ impl EdaDriver {
                 let stream_at = stream_time(first + interval * k);
                 Sample {
                     modality: Modality::Eda,
+                    signal: Signal::SkinConductance,
                     stream_at,
                     at: self.clock.to_session(stream_at).unwrap_or(arrived),
                     value,

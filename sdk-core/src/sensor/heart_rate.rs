@@ -6,7 +6,7 @@
 
 use super::{
     grade,
-    sample::{Quality, Sample},
+    sample::{Quality, Sample, Signal},
     stats::{DeviceStatus, StreamStats},
 };
 use crate::clock::{Nanos, StreamClock};
@@ -70,6 +70,7 @@ impl HeartRateDriver {
             let (value, graded) = grade::rr(rr);
             samples.push(Sample {
                 modality: Modality::Hrv,
+                signal: Signal::RrInterval,
                 stream_at,
                 at: self.clock.to_session(stream_at).unwrap_or(arrived),
                 value,

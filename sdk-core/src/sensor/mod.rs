@@ -23,5 +23,5 @@ pub use eda::EdaDriver;
 pub use heart_rate::HeartRateDriver;
 #[cfg(feature = "runtime")]
 pub use link::{Link, LinkError, Notification, Selector, SessionClock, Transport};
-pub use sample::{Quality, Sample};
+pub use sample::{Quality, Sample, Signal};
 pub use stats::{DeviceStatus, StreamStats};

@@ -4,7 +4,10 @@
 //! `IBI.csv` (row 1 Unix start and "IBI", then offset and interval in seconds). Either may be
 //! absent; a line that cannot be read becomes a missing reading and is counted.
 
-use super::{eda, grade, heart_rate, sample::Sample};
+use super::{
+    eda, grade, heart_rate,
+    sample::{Sample, Signal},
+};
 use crate::clock::Nanos;
 use protocol::{
     consent::Modality,
@@ -155,7 +158,15 @@ impl Recording {
                 let (value, quality) = grade::eda(picosiemens(value).map(microsiemens));
                 let at = eda::stream_time(k * u64::from(interval));
                 let contiguous = k > 0;
-                Sample { modality: Modality::Eda, stream_at: at, at, value, quality, contiguous }
+                Sample {
+                    modality: Modality::Eda,
+                    signal: Signal::SkinConductance,
+                    stream_at: at,
+                    at,
+                    value,
+                    quality,
+                    contiguous,
+                }
             })
             .collect()
     }
@@ -171,7 +182,15 @@ impl Recording {
                 let contiguous = before.is_some_and(|b| follows(b, beat));
                 before = Some(beat.at_s);
                 let at = Nanos::from_secs_f64(beat.at_s);
-                Sample { modality: Modality::Hrv, stream_at, at, value, quality, contiguous }
+                Sample {
+                    modality: Modality::Hrv,
+                    signal: Signal::RrInterval,
+                    stream_at,
+                    at,
+                    value,
+                    quality,
+                    contiguous,
+                }
             })
             .collect()
     }

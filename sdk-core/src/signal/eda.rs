@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     clock::Nanos,
-    sensor::{Quality, Sample},
+    sensor::{Quality, Sample, Signal},
 };
 use protocol::{consent::Modality, feature::EDA_FEATURES};
 use std::{collections::VecDeque, time::Duration};
@@ -39,12 +39,13 @@ const SECONDS_PER_MINUTE: f64 = 60.0;
 /// # Examples
 /// ```
 /// use protocol::consent::Modality;
-/// use sdk_core::{clock::Nanos, sensor::{Quality, Sample}, signal::EdaFeatures};
+/// use sdk_core::{clock::Nanos, sensor::{Quality, Sample, Signal}, signal::EdaFeatures};
 ///
 /// let mut features = EdaFeatures::new();
 /// let at = Nanos::from_millis(250);
 /// let vector = features.push(&Sample {
 ///     modality: Modality::Eda,
+///     signal: Signal::SkinConductance,
 ///     stream_at: at,
 ///     at,
 ///     value: 2.4,
@@ -103,10 +104,10 @@ impl EdaFeatures {
     }
 
     /// Takes the next sample; the features as of it, unless the last ones are less than 20 ms of
-    /// stream time old. A stream that jumps back starts afresh. Samples of another modality are
+    /// stream time old. A stream that jumps back starts afresh. Samples of another signal are
     /// ignored.
     pub fn push(&mut self, sample: &Sample) -> Option<FeatureVector> {
-        if sample.modality != Modality::Eda {
+        if sample.signal != Signal::SkinConductance {
             return None;
         }
         if self.last_stream_at.is_some_and(|last| sample.stream_at < last) {

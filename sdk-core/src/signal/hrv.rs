@@ -3,7 +3,7 @@
 use super::{coherence::coherence_ratio, vector::FeatureVector};
 use crate::{
     clock::Nanos,
-    sensor::{Quality, Sample},
+    sensor::{Quality, Sample, Signal},
 };
 use protocol::{consent::Modality, feature::HRV_FEATURES};
 use std::{collections::VecDeque, ops::RangeInclusive, time::Duration};
@@ -102,9 +102,9 @@ impl HrvFeatures {
 
     /// Takes the next RR interval, ms; the features as of it. A rejected interval gives features
     /// too, with less coverage. A stream that jumps back, or ahead by more than a minute, starts
-    /// afresh. Samples of another modality are ignored.
+    /// afresh. Samples of another signal are ignored.
     pub fn push(&mut self, sample: &Sample) -> Option<FeatureVector> {
-        if sample.modality != Modality::Hrv {
+        if sample.signal != Signal::RrInterval {
             return None;
         }
         if self.last_stream_at.is_some_and(|last| {

@@ -11,6 +11,7 @@
 mod butterworth;
 mod coherence;
 mod eda;
+pub mod filter;
 mod hrv;
 mod scr;
 mod vector;

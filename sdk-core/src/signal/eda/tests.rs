@@ -11,7 +11,15 @@ const SCR_AMPLITUDE: usize = 6;
 
 fn sample(at_s: f64, value: f64, quality: Quality) -> Sample {
     let at = Nanos::from_secs_f64(at_s);
-    Sample { modality: Modality::Eda, stream_at: at, at, value, quality, contiguous: at_s > 0.0 }
+    Sample {
+        modality: Modality::Eda,
+        signal: Signal::SkinConductance,
+        stream_at: at,
+        at,
+        value,
+        quality,
+        contiguous: at_s > 0.0,
+    }
 }
 
 /// Feeds `seconds` of a signal; the last vector.
@@ -177,7 +185,7 @@ proptest! {
         for (step, value, quality, contiguous) in samples {
             now = if backwards { step } else { now + step };
             let at = Nanos(now);
-            let s = Sample { modality: Modality::Eda, stream_at: at, at, value, quality, contiguous };
+            let s = Sample { modality: Modality::Eda, signal: Signal::SkinConductance, stream_at: at, at, value, quality, contiguous };
             if let Some(v) = features.push(&s) {
                 prop_assert!(v.values().iter().all(|x| !x.is_infinite()), "{:?}", v.values());
                 prop_assert!((0.0..=1.0).contains(&v.coverage));

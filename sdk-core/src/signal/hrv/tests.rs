@@ -16,7 +16,15 @@ fn run(rrs: impl IntoIterator<Item = (f64, bool)>) -> FeatureVector {
         at_s += value.clamp(0.0, 60e3) / 1e3;
         let at = Nanos::from_secs_f64(at_s);
         let (modality, quality) = (Modality::Hrv, Quality::Good);
-        features.push(&Sample { modality, stream_at: at, at, value, quality, contiguous })
+        features.push(&Sample {
+            modality,
+            signal: Signal::RrInterval,
+            stream_at: at,
+            at,
+            value,
+            quality,
+            contiguous,
+        })
     });
     vectors.last().unwrap()
 }
@@ -91,7 +99,15 @@ fn a_long_break_starts_afresh() {
     let mut push = |at_s: f64| {
         let at = Nanos::from_secs_f64(at_s);
         let (modality, quality, value) = (Modality::Hrv, Quality::Good, 800.0);
-        let s = Sample { modality, stream_at: at, at, value, quality, contiguous: true };
+        let s = Sample {
+            modality,
+            signal: Signal::RrInterval,
+            stream_at: at,
+            at,
+            value,
+            quality,
+            contiguous: true,
+        };
         features.push(&s).unwrap()
     };
     let before = (1..60).map(|k| push(f64::from(k) * 0.8)).last().unwrap();
@@ -146,7 +162,7 @@ proptest! {
             now += if kind == 2 { step } else { 800_000_000 };
             let quality = if kind == 1 { Quality::Artefact } else { Quality::Good };
             let at = Nanos(now);
-            let s = Sample { modality: Modality::Hrv, stream_at: at, at, value, quality, contiguous };
+            let s = Sample { modality: Modality::Hrv, signal: Signal::RrInterval, stream_at: at, at, value, quality, contiguous };
             let v = features.push(&s).unwrap();
             prop_assert!(v.values().iter().all(|x| !x.is_infinite()), "{:?}", v.values());
             prop_assert!((0.0..=1.0).contains(&v.coverage));
