@@ -9,10 +9,9 @@
 //! holds too little good data is NaN; how much of the window is good is the vector's coverage.
 
 mod butterworth;
-mod coherence;
 mod eda;
 pub mod filter;
-mod hrv;
+pub mod hrv;
 mod scr;
 mod vector;
 
