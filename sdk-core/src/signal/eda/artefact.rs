@@ -7,6 +7,7 @@
 //! each artefact are bad as well) is [`Options::margin_s`](super::Options::margin_s), off unless
 //! asked for: a wristband's dropouts last one sample and leave no trace.
 
+use super::Options;
 use std::ops::{Range, RangeInclusive};
 
 /// Skin conductance of skin, microsiemens (Kleckner et al. 2018, rule 1). Below: open electrodes
@@ -65,20 +66,15 @@ pub(super) fn is_motion(length_g: f64) -> bool {
 }
 
 /// Marks each value. `rate_hz` is positive.
-pub(super) fn marks(
-    values_us: &[f64],
-    rate_hz: f64,
-    plausible_us: &RangeInclusive<f64>,
-    acceleration: Option<&Acceleration>,
-    margin_s: f64,
-) -> Vec<Mark> {
+pub(super) fn marks(values_us: &[f64], rate_hz: f64, options: &Options) -> Vec<Mark> {
+    let plausible_us = &options.plausible_microsiemens;
     let mut marks: Vec<Mark> = values_us.iter().map(|&v| in_range(v, plausible_us)).collect();
     mark_clipped(values_us, &mut marks, samples(CLIPPED_S, rate_hz));
-    mark_jumps(values_us, &mut marks, rate_hz);
-    if let Some(acceleration) = acceleration {
+    mark_jumps(values_us, &mut marks, rate_hz, options.steepest_microsiemens_per_s);
+    if let Some(acceleration) = &options.acceleration {
         mark_motion(&mut marks, rate_hz, acceleration);
     }
-    mark_margin(&mut marks, samples(margin_s, rate_hz));
+    mark_margin(&mut marks, samples(options.margin_s, rate_hz));
     marks
 }
 
@@ -118,7 +114,7 @@ fn mark_clipped(values_us: &[f64], marks: &mut [Mark], least: usize) {
 /// A value is a jump when it lies further from the last good one, at least [`SLOPE_SPAN_S`] back,
 /// than skin can move; time spent in the jump itself does not count, so that a step to another
 /// level stays a jump until [`LONGEST_BRIDGE_S`] are over and the new level is what there is.
-fn mark_jumps(values_us: &[f64], marks: &mut [Mark], rate_hz: f64) {
+fn mark_jumps(values_us: &[f64], marks: &mut [Mark], rate_hz: f64, steepest_us_per_s: f64) {
     let span = samples(SLOPE_SPAN_S, rate_hz).max(1);
     let patience = samples(LONGEST_BRIDGE_S, rate_hz).max(span);
     // For every index: the last good value at or before it, and the jumps until then.
@@ -132,7 +128,7 @@ fn mark_jumps(values_us: &[f64], marks: &mut [Mark], rate_hz: f64) {
             && i - j <= patience
         {
             let elapsed_s = (i - j - (so_far - jumps[j])) as f64 / rate_hz;
-            let farthest_us = STEEPEST_US_PER_S * elapsed_s.max(span as f64 / rate_hz);
+            let farthest_us = steepest_us_per_s * elapsed_s.max(span as f64 / rate_hz);
             if (values_us[i] - values_us[j]).abs() > farthest_us {
                 marks[i] = Mark::Jump;
             }
@@ -192,7 +188,8 @@ pub(super) fn bridge(values_us: &mut [f64], marks: &mut [Mark], rate_hz: f64) ->
         let end = start + length;
         if mark == Mark::Good {
             match stretches.last_mut() {
-                Some(stretch) if start - stretch.end <= longest => {
+                // From the last good value to the next one.
+                Some(stretch) if start - stretch.end < longest => {
                     line(values_us, stretch.end - 1, start);
                     marks[stretch.end..start].fill(Mark::Bridged);
                     stretch.end = end;
@@ -219,7 +216,7 @@ mod tests {
     use Mark::{Bridged, Good, Jump, Missing, Motion, OffBody, Saturated};
 
     fn check(values: &[f64], rate_hz: f64, expected: &[Mark]) {
-        assert_eq!(marks(values, rate_hz, &PLAUSIBLE_US, None, 0.0), expected);
+        assert_eq!(marks(values, rate_hz, &Options::default()), expected);
     }
 
     #[test]
@@ -241,8 +238,9 @@ mod tests {
 
     #[test]
     fn a_step_to_another_level_is_never_bridged() {
-        let mut values: Vec<f64> = (0..40).map(|i| if i < 20 { 2.0 } else { 9.0 } + 1e-3 * f64::from(i)).collect();
-        let mut marks = marks(&values, 4.0, &PLAUSIBLE_US, None, 0.0);
+        let mut values: Vec<f64> =
+            (0..40).map(|i| if i < 20 { 2.0 } else { 9.0 } + 1e-3 * f64::from(i)).collect();
+        let mut marks = marks(&values, 4.0, &Options::default());
         assert_eq!(marks.iter().filter(|m| **m == Jump).count(), 8, "for 2 s");
         assert_eq!(bridge(&mut values, &mut marks, 4.0), [0..20, 28..40]);
     }
@@ -250,7 +248,7 @@ mod tests {
     #[test]
     fn a_plateau_at_the_top_is_the_end_of_the_range() {
         let values: Vec<f64> = (0..40).map(|i| f64::from(i).min(20.0) * 0.1 + 1.0).collect();
-        let marks = marks(&values, 4.0, &PLAUSIBLE_US, None, 0.0);
+        let marks = marks(&values, 4.0, &Options::default());
         assert_eq!(marks.iter().filter(|m| **m == Saturated).count(), 20);
         check(&[2.0; 40], 4.0, &[Good; 40]);
     }
@@ -258,10 +256,14 @@ mod tests {
     #[test]
     fn motion_and_margin() {
         let acceleration = Acceleration { rate_hz: 2.0, values_g: &[1.0, 1.0, 1.5, 1.0] };
-        let moved = marks(&[2.0; 12], 4.0, &PLAUSIBLE_US, Some(&acceleration), 0.0);
+        let moved = marks(
+            &[2.0; 12],
+            4.0,
+            &Options { acceleration: Some(acceleration), ..Options::default() },
+        );
         assert_eq!(moved.iter().filter(|m| **m == Motion).count(), 9, "1 s on each side");
         let values = [2.0, 2.0, 2.0, 0.0, 2.0, 2.0, 2.0];
-        let wide = marks(&values, 4.0, &PLAUSIBLE_US, None, 0.5);
+        let wide = marks(&values, 4.0, &Options { margin_s: 0.5, ..Options::default() });
         assert_eq!(wide.iter().filter(|m| **m == Mark::Margin).count(), 4);
     }
 
