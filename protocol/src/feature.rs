@@ -17,6 +17,9 @@ pub struct FeatureSpec {
     pub unit: &'static str,
     /// Length of the sliding window, seconds.
     pub window_s: f64,
+    /// How far the value lags behind what hindsight would say, seconds: the value at `t` agrees
+    /// best with the same feature, computed from the whole recording, at `t - delay_s`.
+    pub delay_s: f64,
     /// Least and greatest value a healthy person at rest or under load gives; values outside are
     /// clipped before they reach a model.
     pub range: (f64, f64),
@@ -31,7 +34,7 @@ const fn eda(
     range: (f64, f64),
     source: &'static str,
 ) -> FeatureSpec {
-    FeatureSpec { name, modality: Modality::Eda, unit, window_s, range, source }
+    FeatureSpec { name, modality: Modality::Eda, unit, window_s, delay_s: 0.0, range, source }
 }
 
 const fn hrv(
@@ -41,7 +44,7 @@ const fn hrv(
     range: (f64, f64),
     source: &'static str,
 ) -> FeatureSpec {
-    FeatureSpec { name, modality: Modality::Hrv, unit, window_s, range, source }
+    FeatureSpec { name, modality: Modality::Hrv, unit, window_s, delay_s: 0.0, range, source }
 }
 
 /// How many of [`FEATURES`] come from EDA; they stand first.
@@ -58,11 +61,30 @@ pub const FEATURES: [FeatureSpec; EDA_FEATURES + HRV_FEATURES] = [
         "uS*s",
         10.0,
         (0.0, 50.0),
-        "area of the positive phasic part (causal Butterworth high-pass, order 2, 0.05 Hz)",
+        "area of the positive phasic part (Butterworth high-pass, order 2, 0.05 Hz, forward over \
+         the stream and backward from now)",
     ),
-    eda("eda_phasic_sd_30s", "uS", 30.0, (0.0, 10.0), "standard deviation of the phasic part"),
-    eda("eda_scr_sum_10s", "uS", 10.0, (0.0, 30.0), "summed amplitude of SCRs (trough to peak)"),
-    eda("eda_scr_rate_60s", "1/min", 60.0, (0.0, 40.0), "SCRs of at least 0.01 uS per minute"),
+    eda(
+        "eda_phasic_sd_30s",
+        "uS",
+        30.0,
+        (0.0, 10.0),
+        "standard deviation (n - 1) of the phasic part",
+    ),
+    eda(
+        "eda_scr_sum_10s",
+        "uS",
+        10.0,
+        (0.0, 30.0),
+        "summed amplitude of SCRs, last trough to peak, by time of peak",
+    ),
+    eda(
+        "eda_scr_rate_60s",
+        "1/min",
+        60.0,
+        (0.0, 40.0),
+        "SCRs a minute: prominence in the phasic part at least 0.01 uS, rise at most 5 s",
+    ),
     eda("eda_scr_amplitude_60s", "uS", 60.0, (0.0, 10.0), "mean SCR amplitude, 0 without SCRs"),
     hrv("hrv_hr_mean_10s", "1/min", 10.0, (30.0, 220.0), "60,000 / mean NN interval"),
     hrv("hrv_hr_trend_30s", "1/min", 30.0, (-60.0, 60.0), "heart rate, last 5 s minus last 30 s"),
@@ -78,13 +100,13 @@ pub const FEATURES: [FeatureSpec; EDA_FEATURES + HRV_FEATURES] = [
     ),
 ];
 
-/// Names and units a model depends on, as lower-case hexadecimal SHA-256. Changing a name, a unit,
-/// a window or the order changes it.
+/// What a model depends on, as lower-case hexadecimal SHA-256. Changing a name, a unit, a window,
+/// the definition (`source`) or the order changes it.
 #[must_use]
 pub fn schema_hash() -> String {
     let mut hash = Sha256::new();
     for f in FEATURES {
-        hash.update(format!("{}\t{}\t{}\n", f.name, f.unit, f.window_s));
+        hash.update(format!("{}\t{}\t{}\t{}\n", f.name, f.unit, f.window_s, f.source));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,11 +8,9 @@
 //! The features are those of [`protocol::feature::FEATURES`], in its order. A feature whose window
 //! holds too little good data is NaN; how much of the window is good is the vector's coverage.
 
-mod butterworth;
-mod eda;
+pub mod eda;
 pub mod filter;
 pub mod hrv;
-mod scr;
 mod vector;
 
 pub use eda::EdaFeatures;

@@ -1,8 +1,6 @@
 //! The phasic part of skin conductance, causally and at any sampling rate.
 
-/// Corner between tonic and phasic, Hz: the usual one for EDA (Boucsein 2012, section 2.2.4.2;
-/// Makowski et al. 2021, `eda_phasic`).
-const CORNER_HZ: f64 = 0.05;
+use super::CORNER_HZ;
 
 /// Damping of a Butterworth response of order 2: `2 * zeta = sqrt(2)`.
 const DAMPING: f64 = std::f64::consts::SQRT_2;
@@ -26,9 +24,13 @@ impl HighPass {
         Self { band: 0.0, low: value }
     }
 
-    /// The high-passed `value`, measured `dt_s` seconds after the one before.
-    pub(super) fn step(&mut self, value: f64, dt_s: f64) -> f64 {
-        let g = (std::f64::consts::PI * CORNER_HZ * dt_s).tan();
+    /// The integrators' gain for an interval of `dt_s` seconds.
+    pub(super) fn gain(dt_s: f64) -> f64 {
+        (std::f64::consts::PI * CORNER_HZ * dt_s).tan()
+    }
+
+    /// The high-passed `value`; `g` is the [`HighPass::gain`] of the interval since the one before.
+    pub(super) fn step(&mut self, value: f64, g: f64) -> f64 {
         let high = (value - (DAMPING + g) * self.band - self.low) / (1.0 + g * (DAMPING + g));
         let band = g * high + self.band;
         let low = g * band + self.low;
@@ -64,7 +66,7 @@ mod tests {
             let xs: Vec<f64> = (0..4000).map(|i| (f64::from(i) * 0.37).sin() + 0.2).collect();
             let mut filter = HighPass::settled_at(0.0);
             for (x, expected) in xs.iter().zip(biquad(&xs, fs)) {
-                assert!((filter.step(*x, 1.0 / fs) - expected).abs() < 1e-9);
+                assert!((filter.step(*x, HighPass::gain(1.0 / fs)) - expected).abs() < 1e-9);
             }
         }
     }
@@ -73,7 +75,7 @@ mod tests {
     fn settled_filter_gives_nothing_for_a_constant() {
         let mut filter = HighPass::settled_at(7.5);
         for _ in 0..1000 {
-            assert!(filter.step(7.5, 0.25).abs() < 1e-9);
+            assert!(filter.step(7.5, HighPass::gain(0.25)).abs() < 1e-9);
         }
     }
 }
