@@ -8,14 +8,18 @@
 //! The features are those of [`protocol::feature::FEATURES`], in its order. A feature whose window
 //! holds too little good data is NaN; how much of the window is good is the vector's coverage.
 
+mod beats;
 mod butterworth;
 mod coherence;
+pub mod ecg;
 mod eda;
 pub mod filter;
 mod hrv;
+pub mod ppg;
 mod scr;
 mod vector;
 
+pub use beats::{Beat, BeatAnalysis, BeatError, BeatStream, RrInterval, Unusable};
 pub use eda::EdaFeatures;
 pub use hrv::HrvFeatures;
 pub use vector::FeatureVector;
