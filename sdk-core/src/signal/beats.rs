@@ -15,10 +15,10 @@ pub(super) mod history;
 pub(super) mod picker;
 pub(super) mod rise;
 pub(super) mod shape;
-//mod stream;
+mod stream;
 
 pub use analysis::{BeatAnalysis, RrInterval, Unusable};
-//pub use stream::BeatStream;
+pub use stream::BeatStream;
 
 /// One heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq)]

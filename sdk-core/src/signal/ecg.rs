@@ -161,3 +161,46 @@ impl Wave for Complex {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rates_outside_the_range_are_refused() {
+        for rate_hz in [0.0, 64.0, 4_000.0, -130.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(EcgBeats::new(rate_hz), Err(BeatError::Rate { .. })), "{rate_hz}");
+        }
+    }
+
+    #[test]
+    fn an_upside_down_lead_gives_the_same_beats() {
+        let beat = |t: f64| {
+            let wave = |at: f64, width: f64| (-((t - at) / width).powi(2)).exp();
+            1.1 * wave(0.3, 0.01) - 0.3 * wave(0.33, 0.01) + 0.2 * wave(0.55, 0.05)
+        };
+        let upright: Vec<f64> = (0..2_600).map(|i| beat((f64::from(i) / 130.0) % 0.9)).collect();
+        let inverted: Vec<f64> = upright.iter().map(|x| -x).collect();
+        let times = |values: &[f64]| -> Vec<f64> {
+            beats(values, 130.0).unwrap().iter().map(|b| b.at_s).collect()
+        };
+        assert_eq!(times(&upright).len(), 22);
+        assert_eq!(times(&upright), times(&inverted));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_values_are_survived(
+            values in prop::collection::vec(prop_oneof![any::<f64>(), -1e3..1e3, Just(0.0)], 0..1_500),
+            rate_hz in prop_oneof![80.0..1000.0, any::<f64>()],
+        ) {
+            if let Ok(analysis) = analyze(&values, rate_hz) {
+                let times = analysis.beats.windows(2);
+                prop_assert!(times.clone().all(|pair| pair[0].at_s < pair[1].at_s));
+                prop_assert!(analysis.beats.iter().all(|b| (0.0..=1.0).contains(&b.quality)));
+            }
+        }
+    }
+}

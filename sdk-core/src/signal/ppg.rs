@@ -111,7 +111,7 @@ impl Wave for Pulse {
     const RULES: Rules = Rules { threshold: 0.4, refractory_s: 0.27 };
     const SHAPES: usize = 1;
     const ALIKE: f64 = 0.86;
-    const GOOD: f64 = 0.9;
+    const GOOD: f64 = 0.86;
     const INTERVAL_LEAP: f64 = 1.4;
     const HEIGHT_LEAP: f64 = 2.0;
 
@@ -157,5 +157,56 @@ impl Wave for Pulse {
             let share = (k as f64 + 0.5) / POINTS as f64;
             raw.between(before + share * (at - before)) - bottom - share * slope
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Unusable;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rates_outside_the_range_are_refused() {
+        for rate_hz in [0.0, 10.0, 4_000.0, -64.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(PpgBeats::new(rate_hz), Err(BeatError::Rate { .. })), "{rate_hz}");
+        }
+    }
+
+    #[test]
+    fn silence_is_not_usable() {
+        for values in [vec![], vec![f64::NAN; 900], vec![512.0; 900]] {
+            let analysis = analyze(&values, 64.0).unwrap();
+            assert_eq!(analysis.unusable, Some(Unusable::TooFew { good: 0 }));
+            assert!(analysis.heart_rate_bpm.is_nan() && analysis.beats.is_empty());
+            assert_eq!(analysis.filtered.len(), values.len());
+        }
+    }
+
+    #[test]
+    fn a_steady_pulse_is_usable() {
+        let values: Vec<f64> = (0..64 * 30)
+            .map(|i| (f64::from(i) / 64.0 * std::f64::consts::TAU * 1.2).sin())
+            .collect();
+        let analysis = analyze(&values, 64.0).unwrap();
+        assert_eq!(analysis.unusable, None);
+        assert!((analysis.heart_rate_bpm - 72.0).abs() < 0.1, "{}", analysis.heart_rate_bpm);
+        assert!(analysis.good_share > 0.8, "{}", analysis.good_share);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_values_are_survived(
+            values in prop::collection::vec(prop_oneof![any::<f64>(), -1e3..1e3, Just(0.0)], 0..1_500),
+            rate_hz in prop_oneof![20.0..1000.0, any::<f64>()],
+        ) {
+            if let Ok(analysis) = analyze(&values, rate_hz) {
+                let times = analysis.beats.windows(2);
+                prop_assert!(times.clone().all(|pair| pair[0].at_s < pair[1].at_s));
+                prop_assert!(analysis.beats.iter().all(|b| (0.0..=1.0).contains(&b.quality)));
+                prop_assert!(analysis.beats.iter().all(|b| b.at_s >= 0.0 && b.peak_s >= b.at_s));
+            }
+        }
     }
 }

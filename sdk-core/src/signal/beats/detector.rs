@@ -106,6 +106,10 @@ impl<W: Wave> Detector<W> {
         })
     }
 
+    pub(crate) fn rate_hz(&self) -> f64 {
+        self.rate_hz
+    }
+
     /// Takes the next sample; NaN is a missing one. The beats now known, oldest first.
     pub(crate) fn push(&mut self, value: f64) -> Vec<Beat> {
         let number = self.raw.next();
