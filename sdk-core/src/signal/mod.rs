@@ -8,11 +8,15 @@
 //! The features are those of [`protocol::feature::FEATURES`], in its order. A feature whose window
 //! holds too little good data is NaN; how much of the window is good is the vector's coverage.
 
+mod beats;
+pub mod ecg;
 pub mod eda;
 pub mod filter;
 pub mod hrv;
+pub mod ppg;
 mod vector;
 
+pub use beats::{Beat, BeatAnalysis, BeatError, BeatStream, RrInterval, Unusable};
 pub use eda::EdaFeatures;
 pub use hrv::HrvFeatures;
 pub use vector::FeatureVector;
