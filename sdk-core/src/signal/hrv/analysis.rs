@@ -56,7 +56,7 @@ pub struct HrvAnalysis {
     pub coherence_ratio: f64,
     /// Coherence in windows of 64 s.
     pub coherence: Vec<CoherenceWindow>,
-    /// The rate of breath, where there is a clear one.
+    /// The rate of breath, where there is a clear one in a usable record.
     pub respiration: Option<Respiration>,
     /// The series itself.
     pub tachogram: Tachogram,
@@ -83,6 +83,17 @@ pub struct Tachogram {
 ///
 /// Any numbers are taken: what is not a record of RR intervals comes back with its refusal and
 /// without measures.
+///
+/// # Examples
+/// ```
+/// use sdk_core::signal::hrv::{Options, analyze};
+///
+/// // A heart that beats every 0.8 s and breathes.
+/// let rr_ms: Vec<f64> = (0..370).map(|i| 800.0 + 40.0 * f64::from(i).sin()).collect();
+/// let found = analyze(&rr_ms, Options::default());
+/// assert!(found.usability.usable);
+/// assert!(found.time.rmssd_ms > 20.0 && found.welch_bands.lf_hf() < 1.0);
+/// ```
 #[must_use]
 pub fn analyze(rr_ms: &[f64], options: Options) -> HrvAnalysis {
     let correction = correct(rr_ms).unwrap_or_default();
@@ -96,6 +107,8 @@ pub fn analyze(rr_ms: &[f64], options: Options) -> HrvAnalysis {
     let lomb = if options.lomb { lomb(&nn_ms).unwrap_or_default() } else { Spectrum::default() };
     let coherence = coherence(&nn_ms).unwrap_or_default();
     let length_s = seconds(&nn_ms);
+    // Ectopic beats that come every so often look like breath.
+    let respiration = respiration_of(&welch, &nn_ms).filter(|_| usability.usable);
     HrvAnalysis {
         beats: rr_ms.len(),
         corrected: if options.correction { counts.artefacts() } else { 0 },
@@ -106,7 +119,7 @@ pub fn analyze(rr_ms: &[f64], options: Options) -> HrvAnalysis {
         lomb_bands: bands(&lomb, length_s),
         coherence_ratio: median(coherence.iter().map(|window| window.ratio)),
         coherence,
-        respiration: respiration_of(&welch, length_s / nn_ms.len() as f64),
+        respiration,
         welch,
         lomb,
         poincare_ms: nn_ms.windows(2).map(|pair| (pair[0], pair[1])).collect(),

@@ -14,8 +14,8 @@ pub(super) const LEAST_LOW_FREQUENCY_S: f64 = 120.0;
 /// Highest share of artefacts. The usual limit of practice, as of the Kubios HRV user's guide:
 /// results are reliable while at most 5 % of beats are corrected.
 pub(super) const MOST_ARTEFACTS: f64 = 0.05;
-/// An interval that is longer than the one before by more than this share, or shorter by more than
-/// the next, is not a sinus beat's neighbour (Kamath & Fallen 1995, in *Heart Rate Variability*,
+/// An interval longer than the one before by more than the first share, or shorter by more than the
+/// second, does not follow it in sinus rhythm (Kamath & Fallen 1995, in *Heart Rate Variability*,
 /// eds. Malik & Camm, pp. 75-87). The Lipponen-Tarvainen thresholds scale with the local spread,
 /// so that a rhythm that is ectopic throughout looks normal to them: this bound does not scale.
 const HIGHEST_RISE: f64 = 0.325;
@@ -70,11 +70,8 @@ fn judge(rr_ms: &[f64], correction: &Correction) -> Result<(), Refusal> {
 }
 
 fn jumps(nn_ms: &[f64]) -> usize {
-    let jumps = |pair: &&[f64]| {
-        let change = pair[1] / pair[0] - 1.0;
-        change > HIGHEST_RISE || change < -HIGHEST_FALL
-    };
-    nn_ms.windows(2).filter(jumps).count()
+    let sinus = -HIGHEST_FALL..=HIGHEST_RISE;
+    nn_ms.windows(2).filter(|pair| !sinus.contains(&(pair[1] / pair[0] - 1.0))).count()
 }
 
 fn gap(rr_ms: &[f64], classes: &[BeatClass]) -> Option<usize> {

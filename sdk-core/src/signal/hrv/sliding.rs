@@ -6,7 +6,7 @@
 //! after ten.
 
 use super::{
-    correction::Correction,
+    correction::correct,
     quality::Usability,
     refusal::Refusal,
     rolling::{insert, remove},
@@ -33,6 +33,18 @@ pub struct BadWindow {
 }
 
 /// The newest NN intervals that together last at most a window, and their measures.
+///
+/// # Examples
+/// ```
+/// use sdk_core::signal::hrv::SlidingHrv;
+///
+/// let mut last_minute = SlidingHrv::new(60.0)?;
+/// for nn_ms in [800.0, 860.0, 830.0, 850.0] {
+///     last_minute.push(nn_ms, true);
+/// }
+/// assert_eq!(last_minute.time_domain().mean_nn_ms, 835.0);
+/// # Ok::<(), sdk_core::signal::hrv::BadWindow>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SlidingHrv {
     window_units: i64,
@@ -184,18 +196,15 @@ impl SlidingHrv {
         welch(&self.nn_ms().collect::<Vec<_>>())
     }
 
-    /// Whether the window may be used as it is. Its intervals count as corrected already.
+    /// Whether the window may be used: whether beats were lost inside, and how many are artefacts,
+    /// judged anew as of a record.
     #[must_use]
     pub fn usability(&self) -> Usability {
-        if let Err(gap) = self.unbroken() {
-            return Err(gap).into();
-        }
         let nn_ms: Vec<f64> = self.nn_ms().collect();
-        let classes = vec![super::BeatClass::Normal; nn_ms.len()];
-        Usability::of(
-            &nn_ms.clone(),
-            &Correction { classes, nn_ms, counts: super::ClassCounts::default() },
-        )
+        match self.unbroken().and_then(|()| correct(&nn_ms)) {
+            Ok(correction) => Usability::of(&nn_ms, &correction),
+            Err(refusal) => Err(refusal).into(),
+        }
     }
 
     fn unbroken(&self) -> Result<(), Refusal> {

@@ -56,6 +56,14 @@ pub fn welch(nn_ms: &[f64]) -> Result<Spectrum, Refusal> {
     Ok(Spectrum { hz, psd_ms2_per_hz: power })
 }
 
+/// How many periodograms are averaged of these intervals.
+pub(super) fn segments(nn_ms: &[f64]) -> f64 {
+    // The tachogram begins at the first beat, which ends the first interval.
+    let samples = (seconds(nn_ms.get(1..).unwrap_or_default()) * RATE_HZ).ceil();
+    let half = SEGMENT as f64 / 2.0;
+    ((samples - half) / half).floor().max(1.0)
+}
+
 fn tachogram(nn_ms: &[f64]) -> Result<Vec<f64>, Refusal> {
     let mut at_s = 0.0;
     let times: Vec<f64> = nn_ms
@@ -65,7 +73,7 @@ fn tachogram(nn_ms: &[f64]) -> Result<Vec<f64>, Refusal> {
             at_s
         })
         .collect();
-    let least_s = SEGMENT.min(LEAST_KNOTS) as f64 / RATE_HZ;
+    let least_s = LEAST_KNOTS as f64 / RATE_HZ;
     if nn_ms.len() < LEAST_KNOTS || at_s - times[0] < least_s {
         let beats = nn_ms.len();
         return Err(Refusal::TooShort { beats, seconds: seconds(nn_ms), needed_s: least_s });
