@@ -11,6 +11,8 @@
 mod analysis;
 mod artefact;
 #[cfg(feature = "offline")]
+mod banded;
+#[cfg(feature = "offline")]
 mod cvxeda;
 mod features;
 mod high_pass;

@@ -3,7 +3,7 @@
 use super::{
     CORNER_HZ,
     artefact::{self, Acceleration, Mark},
-    high_pass::HighPass,
+    high_pass::{HighPass, Interval},
     responses::{Scr, Threshold, responses},
     trough_to_peak::TroughToPeak,
 };
@@ -236,8 +236,8 @@ fn zero_phase(order: usize, band: Band, rate_hz: f64, values: &[f64]) -> Vec<f64
 
 fn causal_parts(values_us: &[f64], rate_hz: f64) -> Parts {
     let mut filter = HighPass::settled_at(values_us.first().copied().unwrap_or_default());
-    let gain = HighPass::gain(1.0 / rate_hz);
-    let phasic: Vec<f64> = values_us.iter().map(|&x| filter.step(x, gain)).collect();
+    let interval = Interval::new(1.0 / rate_hz);
+    let phasic: Vec<f64> = values_us.iter().map(|&x| filter.step(x, &interval)).collect();
     let tonic = values_us.iter().zip(&phasic).map(|(x, p)| x - p).collect();
     Parts { clean: values_us.to_vec(), tonic, phasic }
 }

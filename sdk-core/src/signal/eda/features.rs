@@ -13,9 +13,12 @@ use crate::{
 use protocol::{consent::Modality, feature::EDA_FEATURES};
 use std::{collections::VecDeque, time::Duration};
 
-/// At most one vector, and one point of every window, in this much stream time: skin conductance
-/// has nothing above 3 Hz, and 11 points a second keep the cost the same from 11 to 1000 Hz.
-const LEAST_INTERVAL: Duration = Duration::from_millis(90);
+/// At most one vector in this much stream time.
+const LEAST_INTERVAL: Duration = Duration::from_millis(20);
+/// Windows advance by points at least this far apart: every sample at 4 and 5 Hz, and not more
+/// often from there to 1000 Hz. A response takes seconds, so that nothing is lost; a model sees
+/// the same features whatever the device's rate, and they cost the same.
+const LEAST_POINT_INTERVAL: Duration = Duration::from_millis(190);
 /// Least prominence of a response, microsiemens (Boucsein 2012, section 2.3.1.2.3).
 const LEAST_RESPONSE_US: f64 = 0.01;
 /// The window of responses, seconds.
@@ -51,7 +54,8 @@ const SECONDS_PER_MINUTE: f64 = 60.0;
 /// assert!(vector.is_some());
 /// ```
 ///
-/// Samples of skin conductance are averaged to points at least 90 ms apart. A point that is bad,
+/// Samples of skin conductance are averaged to points at least 190 ms apart, and the features are
+/// those of the newest point. One that is bad,
 /// steeper than skin, or measured within a second after strong acceleration (where the device's
 /// [`Signal::Acceleration`] is pushed as well) is left out; up to 2 s of it are bridged, after
 /// more the filters start afresh.
@@ -61,6 +65,7 @@ pub struct EdaFeatures {
     /// Interval of the last contiguous pair, seconds: what a sample after a loss stands for.
     interval_s: f64,
     last_vector_at: Option<Nanos>,
+    last_point_at: Option<Nanos>,
     /// Stream time of the last strong acceleration.
     last_motion_at: Option<Nanos>,
     gathering: Gathering,
@@ -71,6 +76,10 @@ pub struct EdaFeatures {
     settled: VecDeque<Response>,
     /// `(time, seconds of good data)` of each point of the last minute, for the response rate.
     observed: VecDeque<(f64, f64)>,
+    /// As of the newest point.
+    values: [f64; EDA_FEATURES],
+    /// Seconds of good data in the last [`COVERAGE_S`], as of the newest point.
+    good_s: f64,
 }
 
 /// Good samples since the last point; their mean is the next one.
@@ -96,16 +105,19 @@ impl EdaFeatures {
             last_stream_at: None,
             interval_s: 0.0,
             last_vector_at: None,
+            last_point_at: None,
             last_motion_at: None,
             gathering: Gathering { sum_us: 0.0, count: 0, good_s: 0.0, off_body: false },
             window: PhasicWindow::new(LEAST_RESPONSE_US),
             jumping_s: 0.0,
             settled: VecDeque::new(),
             observed: VecDeque::new(),
+            values: [f64::NAN; EDA_FEATURES],
+            good_s: 0.0,
         }
     }
 
-    /// Takes the next sample; the features as of it, unless the last ones are less than 90 ms of
+    /// Takes the next sample; the features as of it, unless the last ones are less than 20 ms of
     /// stream time old. A stream that jumps back starts afresh. Acceleration marks motion and
     /// gives nothing; samples of another signal are ignored.
     pub fn push(&mut self, sample: &Sample) -> Option<FeatureVector> {
@@ -123,21 +135,18 @@ impl EdaFeatures {
             *self = Self::default();
         }
         self.gather(sample);
+        self.close_point(sample.stream_at);
         let due = |last: Nanos| sample.stream_at.since(last) >= LEAST_INTERVAL;
         if !self.last_vector_at.is_none_or(due) {
             return None;
         }
-        let now_s = sample.stream_at.as_secs_f64();
-        let elapsed = self.last_vector_at.map(|last| sample.stream_at.since(last));
         self.last_vector_at = Some(sample.stream_at);
-        self.close_point(now_s, elapsed.unwrap_or_default().as_secs_f64());
-        let good_s: f64 = self.within(now_s, COVERAGE_S).map(|p| p.good_s).sum();
         Some(FeatureVector::new(
             Modality::Eda,
             sample.stream_at,
             sample.at,
-            good_s / COVERAGE_S,
-            self.features(now_s).to_vec(),
+            self.good_s / COVERAGE_S,
+            self.values.to_vec(),
         ))
     }
 
@@ -162,8 +171,13 @@ impl EdaFeatures {
         }
     }
 
-    /// `elapsed_s` is the time since the last point was closed.
-    fn close_point(&mut self, now_s: f64, elapsed_s: f64) {
+    fn close_point(&mut self, now: Nanos) {
+        let elapsed = self.last_point_at.map(|last| now.since(last));
+        if elapsed.is_some_and(|elapsed| elapsed < LEAST_POINT_INTERVAL) {
+            return;
+        }
+        self.last_point_at = Some(now);
+        let (now_s, elapsed_s) = (now.as_secs_f64(), elapsed.unwrap_or_default().as_secs_f64());
         let gathered = std::mem::take(&mut self.gathering);
         if gathered.off_body {
             self.end_run();
@@ -182,6 +196,8 @@ impl EdaFeatures {
         while self.observed.front().is_some_and(|&(at_s, _)| now_s - at_s >= RESPONSES_S) {
             self.observed.pop_front();
         }
+        self.good_s = self.within(now_s, COVERAGE_S).map(|p| p.good_s).sum();
+        self.values = self.features(now_s);
     }
 
     fn add(&mut self, at_s: f64, elapsed_s: f64, level_us: f64, good_s: f64) {

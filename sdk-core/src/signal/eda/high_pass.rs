@@ -18,25 +18,44 @@ pub(super) struct HighPass {
     low: f64,
 }
 
+/// What one interval does to the integrators and the output, worked out once: the filter then
+/// costs little more than it must, and the backward run takes each interval again and again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Interval {
+    /// Output: weights of value, band, low.
+    output: [f64; 3],
+    /// Next band: weights of value, band, low.
+    band: [f64; 3],
+    /// Next low: weights of value, band, low.
+    low: [f64; 3],
+}
+
+impl Interval {
+    /// An interval of `dt_s` seconds.
+    pub(super) fn new(dt_s: f64) -> Self {
+        let g = (std::f64::consts::PI * CORNER_HZ * dt_s).tan();
+        // high = norm * (value - (DAMPING + g) * band - low); each trapezoid adds 2 g of its input.
+        let norm = 1.0 / (1.0 + g * (DAMPING + g));
+        let output = [norm, -norm * (DAMPING + g), -norm];
+        let plus = |high: f64, band: f64, low: f64| {
+            [high * output[0], high * output[1] + band, high * output[2] + low]
+        };
+        Self { output, band: plus(2.0 * g, 1.0, 0.0), low: plus(2.0 * g * g, 2.0 * g, 1.0) }
+    }
+}
+
 impl HighPass {
     /// A filter that has seen `value` for ever: its output begins at 0, without a transient.
     pub(super) const fn settled_at(value: f64) -> Self {
         Self { band: 0.0, low: value }
     }
 
-    /// The integrators' gain for an interval of `dt_s` seconds.
-    pub(super) fn gain(dt_s: f64) -> f64 {
-        (std::f64::consts::PI * CORNER_HZ * dt_s).tan()
-    }
-
-    /// The high-passed `value`; `g` is the [`HighPass::gain`] of the interval since the one before.
-    pub(super) fn step(&mut self, value: f64, g: f64) -> f64 {
-        let high = (value - (DAMPING + g) * self.band - self.low) / (1.0 + g * (DAMPING + g));
-        let band = g * high + self.band;
-        let low = g * band + self.low;
-        self.band = g * high + band;
-        self.low = g * band + low;
-        high
+    /// The high-passed `value`, measured one interval after the one before.
+    pub(super) fn step(&mut self, value: f64, interval: &Interval) -> f64 {
+        let mix = |[v, b, l]: [f64; 3]| v * value + l * self.low + b * self.band;
+        let (output, band, low) = (mix(interval.output), mix(interval.band), mix(interval.low));
+        *self = Self { band, low };
+        output
     }
 }
 
@@ -66,7 +85,7 @@ mod tests {
             let xs: Vec<f64> = (0..4000).map(|i| (f64::from(i) * 0.37).sin() + 0.2).collect();
             let mut filter = HighPass::settled_at(0.0);
             for (x, expected) in xs.iter().zip(biquad(&xs, fs)) {
-                assert!((filter.step(*x, HighPass::gain(1.0 / fs)) - expected).abs() < 1e-9);
+                assert!((filter.step(*x, &Interval::new(1.0 / fs)) - expected).abs() < 1e-9);
             }
         }
     }
@@ -75,7 +94,7 @@ mod tests {
     fn settled_filter_gives_nothing_for_a_constant() {
         let mut filter = HighPass::settled_at(7.5);
         for _ in 0..1000 {
-            assert!(filter.step(7.5, HighPass::gain(0.25)).abs() < 1e-9);
+            assert!(filter.step(7.5, &Interval::new(0.25)).abs() < 1e-9);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! those of the revised series; once a point leaves the window, nothing about it changes any more.
 
 use super::{
-    high_pass::HighPass,
+    high_pass::{HighPass, Interval},
     trough_to_peak::{Response, TroughToPeak},
 };
 use std::collections::VecDeque;
@@ -27,8 +27,8 @@ pub(super) struct Point {
     /// How much time it stands for, seconds.
     pub(super) good_s: f64,
     forward_us: f64,
-    /// The filter's gain for the interval before it.
-    gain: f64,
+    /// The one before it.
+    interval: Interval,
 }
 
 /// Points of the last [`WINDOW_S`] and the responses in them.
@@ -83,10 +83,10 @@ impl PhasicWindow {
 
     /// Takes the next point, later than all before.
     pub(super) fn push(&mut self, at_s: f64, level_us: f64, good_s: f64) {
-        let gain = self.newest().map_or(0.0, |before| HighPass::gain(at_s - before.at_s));
+        let interval = Interval::new(self.newest().map_or(0.0, |before| at_s - before.at_s));
         let forward = self.forward.get_or_insert(HighPass::settled_at(level_us));
-        let forward_us = forward.step(level_us, gain);
-        let point = Point { at_s, level_us, phasic_us: forward_us, good_s, forward_us, gain };
+        let forward_us = forward.step(level_us, &interval);
+        let point = Point { at_s, level_us, phasic_us: forward_us, good_s, forward_us, interval };
         self.points.push_back(point);
         self.run += 1;
         self.revise();
@@ -114,10 +114,10 @@ impl PhasicWindow {
         let first = self.points.len() - self.run;
         let Some(newest) = self.points.back() else { return };
         let mut backward = HighPass::settled_at(newest.forward_us);
-        let mut gain = 0.0;
+        let mut interval = Interval::new(0.0);
         for point in self.points.range_mut(first..).rev() {
-            point.phasic_us = backward.step(point.forward_us, gain);
-            gain = point.gain;
+            point.phasic_us = backward.step(point.forward_us, &interval);
+            interval = point.interval;
         }
         let mut tracker = self.settled;
         self.responses.clear();
