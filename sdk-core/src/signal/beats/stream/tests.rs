@@ -11,7 +11,7 @@ const AHEAD: Duration = Duration::from_millis(1_500);
 fn beat_at(t: f64) -> (f64, f64) {
     let mut foot = 0.0;
     for k in 0.. {
-        let length = 0.8 + 0.06 * f64::from(k % 5) / 4.0;
+        let length = 0.8 + 0.03 * f64::from(k % 5);
         if t < foot + length {
             return (t - foot, length);
         }
@@ -59,15 +59,15 @@ fn run(signal: Signal, samples: &[Sample]) -> Vec<Sample> {
     samples.iter().flat_map(|sample| stream.push(sample)).collect()
 }
 
-/// The lengths a body of [`beat_at`] has, ms: 800 to 860 in steps of 15.
+/// The lengths a body of [`beat_at`] has, ms: 800 to 920 in steps of 30.
 fn is_a_length(ms: f64, tolerance_ms: f64) -> bool {
-    (0..5).any(|k| (ms - 800.0 - 15.0 * f64::from(k)).abs() <= tolerance_ms)
+    (0..5).any(|k| (ms - 800.0 - 30.0 * f64::from(k)).abs() <= tolerance_ms)
 }
 
 #[test]
 fn intervals_at_every_rate() {
     for (signal, rate_hz, tolerance_ms) in [
-        (Signal::Ppg, 25.0, 6.0),
+        (Signal::Ppg, 25.0, 12.0),
         (Signal::Ppg, 64.0, 3.0),
         (Signal::Ppg, 128.0, 3.0),
         (Signal::Ecg, 100.0, 2.0),
@@ -75,7 +75,7 @@ fn intervals_at_every_rate() {
         (Signal::Ecg, 360.0, 1.0),
     ] {
         let rr = run(signal, &samples(signal, rate_hz, 30.0));
-        assert!((34..=36).contains(&rr.len()), "{signal:?} {rate_hz} Hz: {} beats", rr.len());
+        assert!((33..=35).contains(&rr.len()), "{signal:?} {rate_hz} Hz: {} beats", rr.len());
         for (k, s) in rr.iter().enumerate().skip(4) {
             assert!(is_a_length(s.value, tolerance_ms), "{signal:?} {rate_hz} Hz: {}", s.value);
             assert_eq!((s.quality, s.contiguous), (Quality::Good, true), "{k} of {rate_hz} Hz");
@@ -107,7 +107,7 @@ fn a_gap_is_no_interval_and_breaks_the_run() {
         let mut lossy = samples(signal, 130.0, 30.0);
         lossy.drain(1_300..2_000);
         let rr = run(signal, &lossy);
-        assert!(rr.iter().all(|s| s.value < 900.0), "{signal:?} across the gap");
+        assert!(rr.iter().all(|s| s.value < 930.0), "{signal:?} across the gap");
         let after: Vec<_> = rr.iter().filter(|s| s.stream_at.as_secs_f64() > 15.0).collect();
         assert!(!after[0].contiguous && after[1..].iter().all(|s| s.contiguous), "{signal:?}");
     }
@@ -130,7 +130,7 @@ fn an_interval_over_missing_or_saturated_samples_is_an_artefact() {
         }
         let rr = run(Signal::Ppg, &poor);
         let at_s = 1_000.0 / 64.0;
-        let (artefacts, good): (Vec<_>, Vec<_>) =
+        let (artefacts, good): (Vec<&Sample>, Vec<&Sample>) =
             rr.iter().skip(4).partition(|s| s.quality == Quality::Artefact);
         assert!((1..=2).contains(&artefacts.len()), "{quality:?}: {artefacts:?}");
         assert!(artefacts.iter().all(|s| (s.stream_at.as_secs_f64() - at_s).abs() < 2.0));
