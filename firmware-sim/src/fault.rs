@@ -5,9 +5,9 @@ use thiserror::Error;
 
 /// A way in which things go wrong.
 ///
-/// "Measurements" are notifications of EDA or heart rate; battery notifications are left alone.
-/// Faults of the air act on measurements that would otherwise be sent: while nobody is subscribed
-/// they wait.
+/// "Measurements" are notifications of any sensor; battery levels and answers to commands are left
+/// alone. Faults of the air act on measurements that would otherwise be sent: while nobody is
+/// subscribed they wait. A fault that a device has no sensor for does nothing to it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
@@ -28,20 +28,21 @@ pub enum FaultKind {
         /// How many.
         count: u32,
     },
-    /// Each of the next measurements arrives twice.
+    /// Each of the next measurements arrives twice. Not a byte stream's (Shimmer).
     Duplicate {
         /// How many.
         count: u32,
     },
-    /// The next two measurements arrive in the wrong order, both when the second is due.
+    /// The next two measurements of one stream arrive in the wrong order, both when the second is
+    /// due. Not a byte stream's (Shimmer).
     Reorder,
     /// The next measurement arrives, but not as it should be.
     OddPayload {
         /// What is odd about it.
         form: OddForm,
     },
-    /// The device clock starts again at zero with the next measurement. EDA only: heart rate
-    /// carries no clock.
+    /// The device clock starts again at zero with the next measurement. Not where a device sends
+    /// no clock: heart rate, HealthyPi.
     ClockReset,
     /// The device comes off the skin.
     ContactLoss {
@@ -58,13 +59,14 @@ pub enum FaultKind {
         /// How long, in seconds.
         for_s: f64,
     },
-    /// EDA samples hold no reading though the contact is good. EDA only.
+    /// EDA samples hold no reading though the contact is good; a device that cannot say so sends
+    /// zero. EDA only.
     NoReading {
         /// How long, in seconds.
         for_s: f64,
     },
     /// The next beats carry the shortest and the longest interval the payload can (0 and 64 s), in
-    /// turn. Heart rate only.
+    /// turn. Heart rate and pulse intervals only.
     AbsurdRr {
         /// How many.
         count: u32,
@@ -81,7 +83,8 @@ pub enum OddForm {
     Garbage,
     /// No bytes. A parser rejects it.
     Empty,
-    /// Reserved flag bits are set. A parser reads it as if they were not.
+    /// Reserved flag bits are set, where the payload has any. A parser reads it as if they were
+    /// not.
     ReservedFlags,
 }
 
@@ -223,11 +226,88 @@ impl Fault {
     }
 }
 
+/// What a sample is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Skin conductance.
+    Eda,
+    /// Heart beats with their interval, by the Heart Rate service.
+    Beats,
+    /// Electrocardiogram.
+    Ecg,
+    /// Acceleration.
+    Acceleration,
+    /// Photoplethysmogram.
+    Ppg,
+    /// Pulse intervals found by the device.
+    Ppi,
+}
+
+/// Where the samples of one signal went. Each is counted once, when its fate is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct SampleCounts {
+    /// Reached the client whole.
+    pub sent: u64,
+    /// Were taken while nobody listened: before a subscription, or while the link was lost.
+    pub unsent: u64,
+    /// Were lost in the air, whole or in part.
+    pub lost: u64,
+    /// Were in a payload that a parser must reject.
+    pub spoiled: u64,
+}
+
+impl SampleCounts {
+    /// Samples that a client can only know of by the gap they leave.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.unsent + self.lost + self.spoiled
+    }
+}
+
+/// [`SampleCounts`] of each signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Samples {
+    /// Of [`Signal::Eda`].
+    pub eda: SampleCounts,
+    /// Of [`Signal::Beats`].
+    pub beats: SampleCounts,
+    /// Of [`Signal::Ecg`].
+    pub ecg: SampleCounts,
+    /// Of [`Signal::Acceleration`].
+    pub acceleration: SampleCounts,
+    /// Of [`Signal::Ppg`].
+    pub ppg: SampleCounts,
+    /// Of [`Signal::Ppi`].
+    pub ppi: SampleCounts,
+}
+
+impl Samples {
+    /// The counts of one signal.
+    #[must_use]
+    pub fn of(&self, signal: Signal) -> SampleCounts {
+        let mut all = *self;
+        *all.of_mut(signal)
+    }
+
+    pub(crate) fn of_mut(&mut self, signal: Signal) -> &mut SampleCounts {
+        match signal {
+            Signal::Eda => &mut self.eda,
+            Signal::Beats => &mut self.beats,
+            Signal::Ecg => &mut self.ecg,
+            Signal::Acceleration => &mut self.acceleration,
+            Signal::Ppg => &mut self.ppg,
+            Signal::Ppi => &mut self.ppi,
+        }
+    }
+}
+
 /// What one device has done so far: what was sent and what was injected, counted where it
 /// happened. A test compares these with the counters of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Injected {
-    /// Payloads handed to the air: measurements and battery levels, copies included.
+    /// Payloads handed to the air: measurements and battery levels, copies included; not the
+    /// answers to commands.
     pub sent: u64,
     /// Measurements that were due while nobody was subscribed. Their sequence numbers are gone.
     pub unsent: u64,
@@ -259,6 +339,8 @@ pub struct Injected {
     pub link_drops: u64,
     /// Times this device's faults switched the adapter off.
     pub adapter_offs: u64,
+    /// What became of the samples, by signal.
+    pub samples: Samples,
 }
 
 #[cfg(test)]
