@@ -40,6 +40,26 @@ pub const EDA_SERVICE: Uuid = Uuid::from_u128(0xa77e_0001_5f3c_4c0a_9d6b_2f1c_7e
 /// EDA Measurement: notify; payload in [`crate::eda_profile`].
 pub const EDA_MEASUREMENT: Uuid = Uuid::from_u128(0xa77e_0002_5f3c_4c0a_9d6b_2f1c_7e5b_8a10);
 
+/// Polar Measurement Data service (H10, OH1, Verity Sense). Not advertised: these sensors
+/// advertise [`HEART_RATE_SERVICE`].
+pub const PMD_SERVICE: Uuid = Uuid::from_u128(0xfb00_5c80_02e7_f387_1cad_8acd_2d8d_f0c8);
+/// PMD Control Point: read, write and indicate; [`crate::polar_pmd::control`].
+pub const PMD_CONTROL: Uuid = Uuid::from_u128(0xfb00_5c81_02e7_f387_1cad_8acd_2d8d_f0c8);
+/// PMD Data: notify; frames of [`crate::polar_pmd`].
+pub const PMD_DATA: Uuid = Uuid::from_u128(0xfb00_5c82_02e7_f387_1cad_8acd_2d8d_f0c8);
+
+/// HealthyPi Move's service for ECG and skin conductance.
+pub const HEALTHYPI_SERVICE: Uuid = Uuid::from_u128(0x0000_1122_0000_1000_8000_0080_5f9b_34fb);
+/// HealthyPi Move GSR: notify; payload in [`crate::healthypi`]. Subscribing starts the stream.
+pub const HEALTHYPI_GSR: Uuid = Uuid::from_u128(0xbabe_4a4c_7789_11ed_a1eb_0242_ac12_0002);
+
+/// The transparent serial service of the radio in a Shimmer3.
+pub const SHIMMER_SERVICE: Uuid = Uuid::from_u128(0x4953_5343_fe7d_4ae5_8fa9_9faf_d205_e455);
+/// Bytes from the Shimmer: notify; [`crate::shimmer`].
+pub const SHIMMER_FROM_DEVICE: Uuid = Uuid::from_u128(0x4953_5343_1e4d_4bd9_ba61_23c6_4724_9616);
+/// Bytes to the Shimmer: write.
+pub const SHIMMER_TO_DEVICE: Uuid = Uuid::from_u128(0x4953_5343_8841_43f4_a8d4_ecbe_3472_9bb3);
+
 /// Presentation format of one EDA sample: unsigned 32-bit (0x08), exponent -12, unit siemens
 /// (0x272B), namespace Bluetooth SIG (1), no description.
 /// Layout: Bluetooth Core Specification, Vol 3, Part G, 3.3.3.5.
@@ -50,13 +70,20 @@ pub const EDA_PRESENTATION_FORMAT: [u8; 7] = [0x08, 0xF4, 0x2B, 0x27, 0x01, 0x00
 pub struct Access {
     /// The value can be read.
     pub read: bool,
+    /// The value can be written, with an answer.
+    pub write: bool,
     /// The value is pushed.
     pub notify: bool,
+    /// The value is pushed, and the client confirms each one.
+    pub indicate: bool,
 }
 
-const READ: Access = Access { read: true, notify: false };
-const NOTIFY: Access = Access { read: false, notify: true };
-const READ_NOTIFY: Access = Access { read: true, notify: true };
+const NONE: Access = Access { read: false, write: false, notify: false, indicate: false };
+const READ: Access = Access { read: true, ..NONE };
+const WRITE: Access = Access { write: true, ..NONE };
+const NOTIFY: Access = Access { notify: true, ..NONE };
+const READ_NOTIFY: Access = Access { read: true, notify: true, ..NONE };
+const READ_WRITE_INDICATE: Access = Access { read: true, write: true, indicate: true, ..NONE };
 
 /// One characteristic of a [`Service`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +123,22 @@ pub const EDA: Service = Service {
         access: NOTIFY,
         presentation_format: Some(EDA_PRESENTATION_FORMAT),
     }],
+};
+
+/// Polar Measurement Data.
+pub const PMD: Service = Service {
+    uuid: PMD_SERVICE,
+    characteristics: &[plain(PMD_CONTROL, READ_WRITE_INDICATE), plain(PMD_DATA, NOTIFY)],
+};
+
+/// HealthyPi Move's service, as far as it is read.
+pub const HEALTHYPI: Service =
+    Service { uuid: HEALTHYPI_SERVICE, characteristics: &[plain(HEALTHYPI_GSR, NOTIFY)] };
+
+/// A Shimmer3's serial port.
+pub const SHIMMER: Service = Service {
+    uuid: SHIMMER_SERVICE,
+    characteristics: &[plain(SHIMMER_FROM_DEVICE, NOTIFY), plain(SHIMMER_TO_DEVICE, WRITE)],
 };
 
 /// The Battery service.
