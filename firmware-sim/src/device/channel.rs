@@ -43,7 +43,7 @@ pub(super) enum Sensor {
     Eda(EdaStream),
     Beats(BeatStream),
     Frames(FrameStream),
-    Ppi(PpiStream),
+    Ppi(Box<PpiStream>),
     Shimmer(ShimmerStream),
 }
 

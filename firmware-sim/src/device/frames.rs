@@ -110,7 +110,9 @@ impl Wave {
     /// Samples at `times` as a Polar sends them, as far as there is a signal.
     fn polar(&mut self, times: impl Iterator<Item = u64>, now: &Conditions) -> Samples {
         match self {
-            Self::Ecg(ecg) => Samples::Ecg(times.map_while(|t| ecg_microvolts(ecg, t, now)).collect()),
+            Self::Ecg(ecg) => {
+                Samples::Ecg(times.map_while(|t| ecg_microvolts(ecg, t, now)).collect())
+            }
             Self::Ppg(ppg) => Samples::Ppg {
                 counts: times.map_while(|at_ns| ppg_counts(ppg, at_ns, now)).collect(),
                 compressed: true,
@@ -149,12 +151,7 @@ fn ppg_counts(ppg: &mut Ppg<Beats>, at_ns: u64, now: &Conditions) -> Option<[i32
 }
 
 /// A HealthyPi knows no "no reading" and no contact: it says 0.
-fn gsr(
-    skin: &mut Conductance,
-    at_ns: u64,
-    now: &Conditions,
-    counts: &mut Injected,
-) -> Option<i32> {
+fn gsr(skin: &mut Conductance, at_ns: u64, now: &Conditions, counts: &mut Injected) -> Option<i32> {
     let reading = skin.microsiemens_at(seconds(at_ns))?;
     if now.off_skin.contains(&at_ns) {
         return Some(0);

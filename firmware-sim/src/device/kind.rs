@@ -78,7 +78,7 @@ fn polar(spec: &DeviceSpec, clock: DeviceClock, source: &Source, stream: &pmd::S
             Wave::Acceleration(Box::new(Motion::new(seed, bursts)), per_count)
         }
         Signal::Ppi | Signal::Eda | Signal::Beats => {
-            return Sensor::Ppi(PpiStream::new(clock, seed, source, bursts));
+            return Sensor::Ppi(Box::new(PpiStream::new(clock, seed, source, bursts)));
         }
     };
     let hz = stream.hz();

@@ -417,8 +417,7 @@ impl Device {
     }
 
     fn write_serial(&mut self, bytes: &[u8], now_ns: u64) -> Result<(), WriteError> {
-        let [Channel { sensor: Sensor::Shimmer(shimmer), told, .. }] =
-            self.channels.as_mut_slice()
+        let [Channel { sensor: Sensor::Shimmer(shimmer), told, .. }] = self.channels.as_mut_slice()
         else {
             return Err(WriteError::NotPermitted);
         };

@@ -2,7 +2,9 @@
 
 use protocol::polar_pmd::{
     Measurement,
-    control::{Command, ControlError, Features, Message, Op, Response, Setting, SettingKind, Status},
+    control::{
+        Command, ControlError, Features, Message, Op, Response, Setting, SettingKind, Status,
+    },
 };
 
 use super::channel::{Channel, Sensor, Told};
@@ -72,12 +74,7 @@ const SENSE: [Stream; 3] = [
         ],
         sample_bytes: 6,
     },
-    Stream {
-        measurement: Measurement::Ppi,
-        signal: Signal::Ppi,
-        settings: &[],
-        sample_bytes: 6,
-    },
+    Stream { measurement: Measurement::Ppi, signal: Signal::Ppi, settings: &[], sample_bytes: 6 },
 ];
 
 /// The streams of a kind of device.

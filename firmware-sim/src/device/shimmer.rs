@@ -9,7 +9,9 @@ use protocol::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{channel::Piece, clock::DeviceClock, conditions::Conditions, frames::seconds, grid::Grid};
+use super::{
+    channel::Piece, clock::DeviceClock, conditions::Conditions, frames::seconds, grid::Grid,
+};
 use crate::{fault::Injected, source};
 
 #[derive(Debug)]
@@ -114,7 +116,9 @@ impl ShimmerStream {
             Command::SetSensors(sensors) if sensors != GSR_SENSOR => {
                 return (Effect::None, Vec::new());
             }
-            Command::SetGsrRange(range) if range != AUTO_RANGE => return (Effect::None, Vec::new()),
+            Command::SetGsrRange(range) if range != AUTO_RANGE => {
+                return (Effect::None, Vec::new());
+            }
             Command::SetSensors(_) | Command::SetGsrRange(_) | Command::Inquiry => Effect::None,
         };
         self.push(&ack(), None);
@@ -145,7 +149,7 @@ impl ShimmerStream {
         let taken: Vec<_> = self.buffer.drain(..length.min(self.buffer.len())).collect();
         let mut samples = taken.iter().filter_map(|(_, sample)| *sample);
         let first = samples.next();
-        let end = samples.last().or(first).map_or(0, |last| last + 1);
+        let end = samples.next_back().or(first).map_or(0, |last| last + 1);
         let last = taken.last()?.1;
         let whole = last.is_none() || self.buffer.front().is_none_or(|(_, next)| *next != last);
         let bytes = taken.into_iter().map(|(byte, _)| byte).collect();

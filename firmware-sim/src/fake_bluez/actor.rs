@@ -208,8 +208,7 @@ impl Actor {
         let written = self.handle().model().write(characteristic, &bytes, now_ns);
         let device = self.handle().name.clone();
         let accepted = written.is_ok();
-        self.hub
-            .tell(|at_ns| SimEvent::Written { at_ns, device, characteristic, bytes, accepted });
+        self.hub.tell(|at_ns| SimEvent::Written { at_ns, device, characteristic, bytes, accepted });
         written.map_err(|error| match error {
             WriteError::NotPermitted => BluezError::NotPermitted(error.to_string()),
             WriteError::NobodyListens => BluezError::Failed(error.to_string()),

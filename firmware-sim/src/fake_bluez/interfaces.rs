@@ -328,7 +328,8 @@ impl GattCharacteristic {
     /// `type` in the options is `request` (the default), or `command` for a write without an
     /// answer, which no device here offers.
     async fn write_value(&self, value: Vec<u8>, options: Options) -> Result<(), BluezError> {
-        let command = |kind: &OwnedVariant| String::try_from(kind.clone()).is_ok_and(|k| k == "command");
+        let command =
+            |kind: &OwnedVariant| String::try_from(kind.clone()).is_ok_and(|k| k == "command");
         if !self.about.access.write {
             return Err(BluezError::NotPermitted("Write not permitted".into()));
         }

@@ -27,10 +27,8 @@ pub struct Ppg<B> {
 }
 
 /// The direct wave, and the one reflected from the lower body.
-const WAVES: [Bell; 2] = [
-    Bell { at: 0.9, width: 0.45, height: 1.0 },
-    Bell { at: 2.6, width: 0.70, height: 0.45 },
-];
+const WAVES: [Bell; 2] =
+    [Bell { at: 0.9, width: 0.45, height: 1.0 }, Bell { at: 2.6, width: 0.70, height: 0.45 }];
 /// Share of the light that the pulse takes away at its peak.
 const PERFUSION: f64 = 0.015;
 /// Share that breathing takes away, by venous return.
