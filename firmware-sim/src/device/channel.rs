@@ -44,7 +44,7 @@ pub(super) enum Sensor {
     Beats(BeatStream),
     Frames(FrameStream),
     Ppi(Box<PpiStream>),
-    Shimmer(ShimmerStream),
+    Shimmer(Box<ShimmerStream>),
 }
 
 /// One notification's worth of measurements.

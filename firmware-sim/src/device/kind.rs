@@ -60,7 +60,7 @@ pub(super) fn channels(spec: &DeviceSpec, clock: DeviceClock, source: &Source) -
         DeviceKind::Shimmer3Gsr => {
             let ticks = interval_ticks(spec.eda.hz);
             let stream = ShimmerStream::new(clock, spec.seed, source.conductance(), ticks);
-            let sensor = Sensor::Shimmer(stream);
+            let sensor = Sensor::Shimmer(Box::new(stream));
             vec![Channel::new(Signal::Eda, gatt::SHIMMER_FROM_DEVICE, sensor, Told::Idle)]
         }
     }

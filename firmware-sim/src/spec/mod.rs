@@ -1,5 +1,8 @@
 //! What a simulated wearable is: its sensors, rates, clock and battery, as built-in or from TOML.
 
+mod kind;
+mod text;
+
 use protocol::{
     eda_profile::{MAX_SAMPLES, TICKS_PER_SECOND},
     gatt,
@@ -7,73 +10,13 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use kind::DeviceKind;
+
 use crate::{
-    device::kind,
+    device,
     physiology::Script,
     source::{MAX_EDA_HZ, MIN_EDA_HZ, Source},
 };
-
-/// What a wearable measures, and where it is worn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceKind {
-    /// On the wrist: EDA over Attune's own profile.
-    Wristband,
-    /// On the chest: heart rate with RR intervals.
-    Strap,
-    /// On the chest: a Polar H10, with heart rate, ECG and acceleration.
-    PolarH10,
-    /// On the arm: a Polar Verity Sense, with heart rate, PPG, pulse intervals and acceleration.
-    PolarSense,
-    /// On the wrist: a HealthyPi Move, with skin conductance and heart rate.
-    HealthypiMove,
-    /// On the wrist, electrodes on the fingers: a Shimmer3 GSR+ over its serial stream.
-    #[serde(rename = "shimmer3_gsr")]
-    Shimmer3Gsr,
-}
-
-impl DeviceKind {
-    /// Every kind, in declaration order.
-    pub const ALL: [Self; 6] = [
-        Self::Wristband,
-        Self::Strap,
-        Self::PolarH10,
-        Self::PolarSense,
-        Self::HealthypiMove,
-        Self::Shimmer3Gsr,
-    ];
-
-    /// The name descriptions use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Wristband => "wristband",
-            Self::Strap => "strap",
-            Self::PolarH10 => "polar_h10",
-            Self::PolarSense => "polar_sense",
-            Self::HealthypiMove => "healthypi_move",
-            Self::Shimmer3Gsr => "shimmer3_gsr",
-        }
-    }
-
-    /// Whether it measures skin conductance.
-    #[must_use]
-    pub const fn has_eda(self) -> bool {
-        matches!(self, Self::Wristband | Self::HealthypiMove | Self::Shimmer3Gsr)
-    }
-
-    /// Whether movement of the wearer shows in what it sends.
-    #[must_use]
-    pub const fn feels_motion(self) -> bool {
-        matches!(self, Self::PolarH10 | Self::PolarSense)
-    }
-
-    /// Whether its samples carry the device clock.
-    #[must_use]
-    pub const fn sends_clock(self) -> bool {
-        !matches!(self, Self::Strap | Self::HealthypiMove)
-    }
-}
 
 /// How EDA is sampled and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -179,42 +122,6 @@ pub enum SpecError {
         /// What it may say.
         allowed: String,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpecText {
-    kind: DeviceKind,
-    address: Option<String>,
-    name: Option<String>,
-    seed: Option<u64>,
-    script: Option<Script>,
-    drift_ppm: Option<f64>,
-    clock_start_ticks: Option<u32>,
-    eda: Option<EdaText>,
-    motion: Option<MotionSpec>,
-    battery: Option<BatterySpec>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EdaText {
-    hz: Option<f64>,
-    batch: Option<usize>,
-    range_microsiemens: Option<f64>,
-    interleaves_ecg: Option<bool>,
-}
-
-impl EdaText {
-    /// What it says, and for the rest what `base` says.
-    fn over(self, base: EdaSpec) -> EdaSpec {
-        EdaSpec {
-            hz: self.hz.unwrap_or(base.hz),
-            batch: self.batch.unwrap_or(base.batch),
-            range_microsiemens: self.range_microsiemens.unwrap_or(base.range_microsiemens),
-            interleaves_ecg: self.interleaves_ecg.unwrap_or(base.interleaves_ecg),
-        }
-    }
 }
 
 /// A quartz that is worse than this is broken; wearables are within 100.
@@ -330,45 +237,6 @@ impl DeviceSpec {
         Self { eda, ..Self::wristband() }
     }
 
-    /// Reads a description from TOML. Only `kind` is needed; everything else is that of the
-    /// built-in of the kind.
-    ///
-    /// # Errors
-    /// [`SpecError`] says where, and what a value may be.
-    pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let text: SpecText =
-            toml::from_str(text).map_err(|error| SpecError::Toml(Box::new(error)))?;
-        let base = Self::of_kind(text.kind);
-        let kind = text.kind.name();
-        if !text.kind.has_eda() && text.eda.is_some() {
-            let allowed = format!("absent: a {kind} has no EDA electrodes");
-            return Err(base.value("eda", "given", &allowed));
-        }
-        if !text.kind.feels_motion() && text.motion.is_some() {
-            let allowed = format!("absent: a {kind} does not feel movement");
-            return Err(base.value("motion", "given", &allowed));
-        }
-        let eda = text.eda.map_or(base.eda, |eda| eda.over(base.eda));
-        if eda.interleaves_ecg && text.kind != DeviceKind::HealthypiMove {
-            let allowed = "absent: only a healthypi_move has that fault";
-            return Err(base.value("eda.interleaves_ecg", "given", allowed));
-        }
-        let spec = Self {
-            kind: text.kind,
-            address: text.address.unwrap_or(base.address),
-            name: text.name.unwrap_or(base.name),
-            seed: text.seed.unwrap_or(base.seed),
-            script: text.script.unwrap_or(base.script),
-            drift_ppm: text.drift_ppm.unwrap_or(base.drift_ppm),
-            clock_start_ticks: text.clock_start_ticks.unwrap_or(base.clock_start_ticks),
-            eda,
-            motion: text.motion.unwrap_or(base.motion),
-            battery: text.battery.unwrap_or(base.battery),
-        };
-        spec.check()?;
-        Ok(spec)
-    }
-
     /// Whether every value is in its range.
     ///
     /// # Errors
@@ -410,7 +278,7 @@ impl DeviceSpec {
     /// The services this device serves.
     #[must_use]
     pub fn services(&self) -> Vec<gatt::Service> {
-        kind::services(self.kind)
+        device::services(self.kind)
     }
 
     fn value(&self, field: &'static str, found: impl ToString, allowed: &str) -> SpecError {
