@@ -293,7 +293,7 @@ mod tests {
         let gsr = Inquiry::gsr_only(256).unwrap();
         assert_eq!(gsr.encode(), [2, 0, 1, 0, 0, 0, 0, 1, 1, 0x1C]);
         assert_eq!((gsr.rate_hz(), gsr.packet_bytes()), (128.0, 6));
-        let packet = Packet { ticks: 0x0304_05, gsr: Some(0xC123) };
+        let packet = Packet { ticks: 0x0003_0405, gsr: Some(0xC123) };
         assert_eq!(gsr.encode_packet(packet), [0, 5, 4, 3, 0x23, 0xC1]);
         // Behind an accelerometer axis and a pressure.
         let mixed = Inquiry::new(640, 7, &[0, 0x1B, GSR_CHANNEL]).unwrap();

@@ -1,55 +1,61 @@
 //! The drivers behind one face.
 
 use super::{
-    eda::EdaDriver,
-    heart_rate::HeartRateDriver,
     sample::Sample,
     stats::{DeviceStatus, StreamStats},
 };
 use crate::clock::Nanos;
-use protocol::{consent::Modality, eda_profile::EdaError, gatt, heart_rate::HeartRateError};
+use protocol::{
+    eda_profile::EdaError,
+    healthypi::HealthyPiError,
+    heart_rate::HeartRateError,
+    polar_pmd::{
+        FrameError, Measurement,
+        control::{ControlError, Status},
+    },
+};
+use std::fmt;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// A kind of device this crate can read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeviceProfile {
-    /// Any strap with the Heart Rate service and RR intervals.
-    HeartRate,
-    /// A wristband with Attune's EDA service.
-    Eda,
+/// The state of one device's stream: takes notifications, gives samples, keeps accounts. Made by
+/// [`super::DeviceProfile::driver`].
+pub trait DeviceDriver: fmt::Debug + Send {
+    /// Takes one notification. The samples of each signal come in the order of its stream time; a
+    /// notification that is late or a duplicate gives none.
+    ///
+    /// # Errors
+    /// [`DriverError`]; it is counted, and the next notification goes on.
+    fn handle(
+        &mut self,
+        arrived: Nanos,
+        characteristic: Uuid,
+        bytes: &[u8],
+    ) -> Result<Vec<Sample>, DriverError>;
+
+    /// The link went down and came back.
+    fn reconnected(&mut self);
+
+    /// The stream was left on purpose, for want of consent: what the device measured meanwhile is
+    /// not lost.
+    fn interrupted(&mut self);
+
+    /// Takes a reading of the standard battery characteristic; over 100 % is no reading.
+    fn battery(&mut self, percent: u8);
+
+    /// Sequence number of the newest notification in order, where the profile has one.
+    fn last_sequence(&self) -> Option<u16> {
+        None
+    }
+
+    /// What was counted so far.
+    fn stats(&self) -> StreamStats;
+
+    /// What the device last said about itself.
+    fn status(&self) -> DeviceStatus;
 }
 
-impl DeviceProfile {
-    /// What it measures.
-    #[must_use]
-    pub const fn modality(self) -> Modality {
-        match self {
-            Self::HeartRate => Modality::Hrv,
-            Self::Eda => Modality::Eda,
-        }
-    }
-
-    /// Its service and the characteristic that notifies.
-    #[must_use]
-    pub const fn uuids(self) -> (Uuid, Uuid) {
-        match self {
-            Self::HeartRate => (gatt::HEART_RATE_SERVICE, gatt::HEART_RATE_MEASUREMENT),
-            Self::Eda => (gatt::EDA_SERVICE, gatt::EDA_MEASUREMENT),
-        }
-    }
-
-    /// Its name in logs and views.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::HeartRate => "heart-rate strap",
-            Self::Eda => "EDA wristband",
-        }
-    }
-}
-
-/// A payload that could not be read.
+/// Why a notification gave nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DriverError {
     /// Of a strap.
@@ -58,88 +64,42 @@ pub enum DriverError {
     /// Of a wristband.
     #[error(transparent)]
     Eda(#[from] EdaError),
-}
-
-/// The state of one device's stream.
-#[derive(Debug)]
-pub enum Driver {
-    /// Of a strap.
-    HeartRate(HeartRateDriver),
-    /// Of a wristband.
-    Eda(EdaDriver),
-}
-
-impl Driver {
-    /// A driver that has seen nothing.
-    #[must_use]
-    pub fn new(profile: DeviceProfile) -> Self {
-        match profile {
-            DeviceProfile::HeartRate => Self::HeartRate(HeartRateDriver::default()),
-            DeviceProfile::Eda => Self::Eda(EdaDriver::default()),
-        }
-    }
-
-    /// Takes one notification of the profile's characteristic.
-    ///
-    /// # Errors
-    /// [`DriverError`]; it is counted, and the next notification goes on.
-    pub fn handle(&mut self, arrived: Nanos, bytes: &[u8]) -> Result<Vec<Sample>, DriverError> {
-        Ok(match self {
-            Self::HeartRate(driver) => driver.handle(arrived, bytes)?,
-            Self::Eda(driver) => driver.handle(arrived, bytes)?,
-        })
-    }
-
-    /// The link went down and came back.
-    pub fn reconnected(&mut self) {
-        match self {
-            Self::HeartRate(driver) => driver.reconnected(),
-            // Its packets carry sequence and clock: they tell by themselves what was missed.
-            Self::Eda(_) => {}
-        }
-    }
-
-    /// The stream was left on purpose, for want of consent.
-    pub fn interrupted(&mut self) {
-        match self {
-            Self::HeartRate(driver) => driver.reconnected(),
-            Self::Eda(driver) => driver.interrupted(),
-        }
-    }
-
-    /// Takes a reading of the standard battery characteristic.
-    pub fn battery(&mut self, percent: u8) {
-        match self {
-            Self::HeartRate(driver) => driver.battery(percent),
-            // Its packets carry the battery.
-            Self::Eda(_) => {}
-        }
-    }
-
-    /// Sequence number of the newest notification, where the profile has one.
-    #[must_use]
-    pub fn last_sequence(&self) -> Option<u16> {
-        match self {
-            Self::HeartRate(_) => None,
-            Self::Eda(driver) => driver.last_sequence(),
-        }
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> StreamStats {
-        match self {
-            Self::HeartRate(driver) => driver.stats(),
-            Self::Eda(driver) => driver.stats(),
-        }
-    }
-
-    /// What the device last said about itself.
-    #[must_use]
-    pub fn status(&self) -> DeviceStatus {
-        match self {
-            Self::HeartRate(driver) => driver.status(),
-            Self::Eda(driver) => driver.status(),
-        }
-    }
+    /// A frame of a Polar sensor.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A control message of a Polar sensor.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A Polar sensor does not start a stream.
+    #[error(
+        "the sensor refuses to stream {measurement:?}: {status}. Update its firmware, and close other apps that use it"
+    )]
+    NotStarted {
+        /// The stream.
+        measurement: Measurement,
+        /// What the sensor says.
+        status: Status,
+    },
+    /// A Polar sensor ended its streams by itself.
+    #[error(
+        "the sensor stopped streaming by itself: was a training started on it, or its button pressed?"
+    )]
+    Stopped,
+    /// Of a HealthyPi Move.
+    #[error(transparent)]
+    HealthyPi(#[from] HealthyPiError),
+    /// Skin conductance that no skin gives, between notifications that are.
+    #[error(
+        "{samples} values on the GSR characteristic are not skin conductance: firmware 3.0 mixes ECG in while it records one"
+    )]
+    NotSkin {
+        /// How many.
+        samples: usize,
+    },
+    /// A Shimmer streams without skin conductance.
+    #[error("the Shimmer does not stream skin conductance: is the GSR+ unit attached?")]
+    NoGsr,
+    /// A characteristic nobody subscribed to.
+    #[error("a notification of {0}, which this driver did not ask for")]
+    Characteristic(Uuid),
 }

@@ -1,6 +1,7 @@
 //! Driver of Attune's EDA profile.
 
 use super::{
+    driver::{DeviceDriver, DriverError},
     grade,
     sample::{Quality, Sample, Signal},
     stats::{DeviceStatus, StreamStats},
@@ -9,8 +10,10 @@ use crate::clock::{Nanos, StreamClock};
 use protocol::{
     consent::Modality,
     eda_profile::{EdaError, EdaMeasurement, microsiemens},
+    gatt,
 };
 use std::collections::VecDeque;
+use uuid::Uuid;
 
 /// How far back a missing notification is still expected to turn up late.
 const REORDER_WINDOW: usize = 64;
@@ -42,13 +45,51 @@ enum Order {
     Behind,
 }
 
+impl DeviceDriver for EdaDriver {
+    fn handle(
+        &mut self,
+        arrived: Nanos,
+        characteristic: Uuid,
+        bytes: &[u8],
+    ) -> Result<Vec<Sample>, DriverError> {
+        match characteristic {
+            gatt::EDA_MEASUREMENT => Ok(self.measurement(arrived, bytes)?),
+            other => {
+                self.stats.rejected += 1;
+                Err(DriverError::Characteristic(other))
+            }
+        }
+    }
+
+    /// Its packets carry sequence and clock: they tell by themselves what was missed.
+    fn reconnected(&mut self) {}
+
+    fn interrupted(&mut self) {
+        self.expected = None;
+        self.missing.clear();
+        self.refused = 0;
+        self.clock.reset();
+    }
+
+    /// Its packets carry the battery.
+    fn battery(&mut self, _percent: u8) {}
+
+    fn last_sequence(&self) -> Option<u16> {
+        self.expected.map(|next| next.wrapping_sub(1))
+    }
+
+    fn stats(&self) -> StreamStats {
+        self.stats
+    }
+
+    fn status(&self) -> DeviceStatus {
+        self.status
+    }
+}
+
 impl EdaDriver {
-    /// Takes one notification. Samples come in order, oldest first; a notification that is late or
-    /// a duplicate gives none.
-    ///
-    /// # Errors
-    /// [`EdaError`] when the payload cannot be read. It is counted; the next one goes on.
-    pub fn handle(&mut self, arrived: Nanos, payload: &[u8]) -> Result<Vec<Sample>, EdaError> {
+    /// Gives the samples of a notification, oldest first.
+    fn measurement(&mut self, arrived: Nanos, payload: &[u8]) -> Result<Vec<Sample>, EdaError> {
         let packet = EdaMeasurement::parse(payload).inspect_err(|_| {
             self.stats.rejected += 1;
             self.refused += 1;
@@ -57,8 +98,15 @@ impl EdaDriver {
             battery_percent: packet.battery_percent.or(self.status.battery_percent),
             contact: packet.contact,
         };
+        let on_the_run = self.expected.is_some();
+        let resets = self.stats.clock_resets;
         let Order::Next { contiguous } = self.order(&packet) else { return Ok(Vec::new()) };
+        let before = self.ticks.filter(|_| on_the_run && resets == self.stats.clock_resets);
         let first = self.unwrap_ticks(&packet);
+        if let Some(before) = before.filter(|_| !contiguous) {
+            let intervals = (first - before.unwrapped) / u64::from(before.interval);
+            self.stats.lost_samples += intervals.saturating_sub(1);
+        }
         self.stats.accepted += 1;
         let interval = u64::from(packet.interval_ticks);
         let count = packet.samples_picosiemens.len() as u64;
@@ -83,37 +131,8 @@ impl EdaDriver {
                 }
             })
             .collect();
-        self.stats.samples += samples.len() as u64;
-        let poor = samples.iter().filter(|s| s.quality != Quality::Good).count();
-        self.stats.poor_samples += poor as u64;
+        self.stats.deliver(&samples);
         Ok(samples)
-    }
-
-    /// The stream was left on purpose, for want of consent: what the device counted meanwhile is
-    /// not lost.
-    pub fn interrupted(&mut self) {
-        self.expected = None;
-        self.missing.clear();
-        self.refused = 0;
-        self.clock.reset();
-    }
-
-    /// Sequence number of the newest notification in order.
-    #[must_use]
-    pub fn last_sequence(&self) -> Option<u16> {
-        self.expected.map(|next| next.wrapping_sub(1))
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> StreamStats {
-        self.stats
-    }
-
-    /// What the device last said about itself.
-    #[must_use]
-    pub fn status(&self) -> DeviceStatus {
-        self.status
     }
 
     fn order(&mut self, packet: &EdaMeasurement) -> Order {
@@ -201,14 +220,17 @@ mod tests {
     }
 
     fn feed(driver: &mut EdaDriver, packet: &EdaMeasurement) -> Vec<Sample> {
-        driver.handle(Nanos::from_millis(10_000), &packet.encode()).unwrap()
+        let arrived = Nanos::from_millis(10_000);
+        driver.handle(arrived, gatt::EDA_MEASUREMENT, &packet.encode()).unwrap()
     }
 
     fn check(sequences: &[u16], expected: StreamStats) {
         let mut driver = EdaDriver::default();
         let samples: usize = sequences.iter().map(|&s| feed(&mut driver, &packet(s)).len()).sum();
         let accepted = driver.stats().accepted;
-        assert_eq!(driver.stats(), StreamStats { accepted, samples: accepted, ..expected });
+        let lost_samples = expected.lost + expected.late;
+        let expected = StreamStats { accepted, samples: accepted, lost_samples, ..expected };
+        assert_eq!(driver.stats(), expected);
         assert_eq!(samples as u64, accepted);
     }
 
@@ -236,7 +258,7 @@ mod tests {
     fn refused_payloads_are_not_lost_ones() {
         let mut driver = EdaDriver::default();
         feed(&mut driver, &packet(0));
-        assert!(driver.handle(Nanos::ZERO, &[1, 2, 3]).is_err());
+        assert!(driver.handle(Nanos::ZERO, gatt::EDA_MEASUREMENT, &[1, 2, 3]).is_err());
         let next = feed(&mut driver, &packet(2));
         assert!(!next[0].contiguous);
         assert_eq!((driver.stats().rejected, driver.stats().lost), (1, 0));
@@ -289,7 +311,8 @@ mod tests {
             let mut last = Nanos::ZERO;
             for (k, payload) in payloads.iter().enumerate() {
                 let arrived = Nanos::from_millis(k as u64);
-                for sample in driver.handle(arrived, payload).unwrap_or_default() {
+                let samples = driver.handle(arrived, gatt::EDA_MEASUREMENT, payload);
+                for sample in samples.unwrap_or_default() {
                     prop_assert!(sample.stream_at >= last);
                     last = sample.stream_at;
                 }

@@ -5,50 +5,87 @@
 //! sum, beats are missing.
 
 use super::{
+    arrivals::{ArrivalTimeline, time},
+    driver::{DeviceDriver, DriverError},
     grade,
     sample::{Quality, Sample, Signal},
     stats::{DeviceStatus, StreamStats},
 };
-use crate::clock::{Nanos, StreamClock};
+use crate::clock::Nanos;
 use protocol::{
     consent::Modality,
+    gatt,
     heart_rate::{HeartRateError, HeartRateMeasurement, RR_TICKS_PER_SECOND},
 };
-use std::time::Duration;
-
-/// Arrivals must stay behind for this many notifications before beats count as missing: one late
-/// packet is the radio, four are a gap.
-const LATE_IN_A_ROW: usize = 4;
-
-/// Lag that counts as a missing beat, as a share of one RR interval.
-const MISSING_SHARE: f64 = 0.6;
+use uuid::Uuid;
 
 /// Turns heart-rate notifications into RR samples.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HeartRateDriver {
-    clock: StreamClock,
-    /// Sum of all RR intervals, in 1/1024 s.
-    sum_1024ths: u64,
-    /// The next interval does not follow the one before it.
-    broken: bool,
-    lag: [Duration; LATE_IN_A_ROW],
+    /// In 1/1024 s.
+    timeline: ArrivalTimeline,
     stats: StreamStats,
     status: DeviceStatus,
 }
 
+impl Default for HeartRateDriver {
+    fn default() -> Self {
+        Self {
+            timeline: ArrivalTimeline::new(RR_TICKS_PER_SECOND),
+            stats: StreamStats::default(),
+            status: DeviceStatus::default(),
+        }
+    }
+}
+
+impl DeviceDriver for HeartRateDriver {
+    fn handle(
+        &mut self,
+        arrived: Nanos,
+        characteristic: Uuid,
+        bytes: &[u8],
+    ) -> Result<Vec<Sample>, DriverError> {
+        match characteristic {
+            gatt::HEART_RATE_MEASUREMENT => Ok(self.measurement(arrived, bytes)?),
+            other => {
+                self.stats.rejected += 1;
+                Err(DriverError::Characteristic(other))
+            }
+        }
+    }
+
+    /// What follows does not follow on.
+    fn reconnected(&mut self) {
+        self.timeline.break_run();
+    }
+
+    fn interrupted(&mut self) {
+        self.timeline.break_run();
+    }
+
+    fn battery(&mut self, percent: u8) {
+        self.status.battery(percent);
+    }
+
+    fn stats(&self) -> StreamStats {
+        self.stats
+    }
+
+    fn status(&self) -> DeviceStatus {
+        self.status
+    }
+}
+
 impl HeartRateDriver {
-    /// Takes one notification; gives its RR intervals, oldest first.
-    ///
-    /// # Errors
-    /// [`HeartRateError`] when the payload cannot be read. It is counted; the next one goes on.
-    pub fn handle(
+    /// Gives the RR intervals of a notification, oldest first.
+    fn measurement(
         &mut self,
         arrived: Nanos,
         payload: &[u8],
     ) -> Result<Vec<Sample>, HeartRateError> {
         let packet = HeartRateMeasurement::parse(payload).inspect_err(|_| {
             self.stats.rejected += 1;
-            self.broken = true;
+            self.timeline.break_here();
         })?;
         self.stats.accepted += 1;
         self.status.contact = packet.contact;
@@ -57,82 +94,44 @@ impl HeartRateDriver {
             // A strap without contact goes on notifying; one that only waits for a beat does not
             // break the run of beats.
             if off_body {
-                self.break_run();
+                self.timeline.break_run();
             }
             return Ok(Vec::new());
         }
         self.anchor(arrived, &packet.rr_1024ths);
-        let mut samples = Vec::with_capacity(packet.rr_1024ths.len());
-        let mut at_1024ths = self.sum_1024ths;
-        for &rr in &packet.rr_1024ths {
-            at_1024ths += u64::from(rr);
-            let stream_at = stream_time(at_1024ths);
-            let (value, graded) = grade::rr(rr);
-            samples.push(Sample {
+        let sample = |rr: &u16| {
+            let (stream_at, at, contiguous) = self.timeline.advance(arrived, u64::from(*rr));
+            let (value, graded) = grade::rr(*rr);
+            Sample {
                 modality: Modality::Hrv,
                 signal: Signal::RrInterval,
                 stream_at,
-                at: self.clock.to_session(stream_at).unwrap_or(arrived),
+                at,
                 value,
                 quality: if off_body { Quality::OffBody } else { graded },
-                contiguous: !std::mem::take(&mut self.broken) && self.stats.samples > 0,
-            });
-            self.stats.samples += 1;
-        }
-        self.sum_1024ths = at_1024ths;
-        let poor = samples.iter().filter(|s| s.quality != Quality::Good).count();
-        self.stats.poor_samples += poor as u64;
+                contiguous,
+            }
+        };
+        let samples: Vec<Sample> = packet.rr_1024ths.iter().map(sample).collect();
+        self.stats.deliver(&samples);
         Ok(samples)
     }
 
-    /// The link went down and came back: what follows does not follow on.
-    pub fn reconnected(&mut self) {
-        self.break_run();
-    }
-
-    /// Takes a reading of the battery characteristic.
-    pub fn battery(&mut self, percent: u8) {
-        self.status.battery_percent = (percent <= 100).then_some(percent);
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> StreamStats {
-        self.stats
-    }
-
-    /// What the device last said about itself.
-    #[must_use]
-    pub fn status(&self) -> DeviceStatus {
-        self.status
-    }
-
-    fn break_run(&mut self) {
-        self.broken = true;
-        self.clock.reset();
-        self.lag = [Duration::ZERO; LATE_IN_A_ROW];
-    }
-
-    /// Ties the end of this notification's intervals to its arrival, and looks for missing beats.
+    /// Ties this notification's intervals to its arrival, and looks for missing beats.
     fn anchor(&mut self, arrived: Nanos, rr_1024ths: &[u16]) {
         let total: u64 = rr_1024ths.iter().map(|&rr| u64::from(rr)).sum();
-        let end = stream_time(self.sum_1024ths + total);
-        if let Some(expected) = self.clock.to_session(end) {
-            self.lag.rotate_left(1);
-            self.lag[LATE_IN_A_ROW - 1] = arrived.since(expected);
-            let behind = self.lag.iter().min().copied().unwrap_or_default();
-            let one_beat = stream_time(total).as_secs_f64() / rr_1024ths.len() as f64;
-            if behind.as_secs_f64() > MISSING_SHARE * one_beat {
-                self.stats.lost += (behind.as_secs_f64() / one_beat).round() as u64;
-                self.break_run();
-            }
+        let one_beat = total as f64 / rr_1024ths.len() as f64;
+        let missing = self.timeline.anchor(arrived, total, one_beat);
+        if !missing.is_zero() && total > 0 {
+            let beats = self.timeline.ticks(missing) as f64 / one_beat;
+            self.stats.lost += beats.round() as u64;
+            self.stats.lost_samples = self.stats.lost;
         }
-        self.clock.observe(end, arrived);
     }
 }
 
 fn stream_time(sum_1024ths: u64) -> Nanos {
-    Nanos((u128::from(sum_1024ths) * 1_000_000_000 / u128::from(RR_TICKS_PER_SECOND)) as u64)
+    time(sum_1024ths, RR_TICKS_PER_SECOND)
 }
 
 /// The stream time of the RR intervals of a recording: the same sum, the same bits.
@@ -148,6 +147,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn handle(driver: &mut HeartRateDriver, arrived: Nanos, payload: &[u8]) -> Vec<Sample> {
+        driver.handle(arrived, gatt::HEART_RATE_MEASUREMENT, payload).unwrap()
+    }
+
     fn beat(rr_1024ths: &[u16], contact: Option<bool>) -> Vec<u8> {
         let rr_1024ths = rr_1024ths.to_vec();
         HeartRateMeasurement { heart_rate_bpm: 72, contact, energy_kj: None, rr_1024ths }.encode()
@@ -159,7 +162,7 @@ mod tests {
         let mut samples = Vec::new();
         for (k, delay) in delays_ms.iter().enumerate().filter(|(k, _)| !skip.contains(k)) {
             let arrived = Nanos::from_millis(1_000 + 800 * k as u64 + delay);
-            samples.extend(driver.handle(arrived, &beat(&[819], None)).unwrap());
+            samples.extend(handle(&mut driver, arrived, &beat(&[819], None)));
         }
         (driver, samples)
     }
@@ -182,8 +185,7 @@ mod tests {
     #[test]
     fn lost_contact_breaks_the_run() {
         let mut driver = HeartRateDriver::default();
-        let mut feed =
-            |ms, payload: Vec<u8>| driver.handle(Nanos::from_millis(ms), &payload).unwrap();
+        let mut feed = |ms, payload: Vec<u8>| handle(&mut driver, Nanos::from_millis(ms), &payload);
         feed(1_000, beat(&[819], Some(true)));
         assert!(feed(1_800, beat(&[819], Some(true)))[0].contiguous);
         assert!(feed(2_600, beat(&[], Some(false))).is_empty());
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn absurd_intervals_are_artefacts() {
         let mut driver = HeartRateDriver::default();
-        let samples = driver.handle(Nanos::ZERO, &beat(&[0, 1024, u16::MAX], None)).unwrap();
+        let samples = handle(&mut driver, Nanos::ZERO, &beat(&[0, 1024, u16::MAX], None));
         let qualities: Vec<Quality> = samples.iter().map(|s| s.quality).collect();
         assert_eq!(qualities, [Quality::Artefact, Quality::Good, Quality::Artefact]);
         assert_eq!(samples[1].value, 1000.0);
@@ -210,7 +212,8 @@ mod tests {
         ) {
             let mut driver = HeartRateDriver::default();
             for (k, payload) in payloads.iter().enumerate() {
-                let _ = driver.handle(Nanos::from_millis(800 * k as u64), payload);
+                let arrived = Nanos::from_millis(800 * k as u64);
+                let _ = driver.handle(arrived, gatt::HEART_RATE_MEASUREMENT, payload);
             }
             let s = driver.stats();
             prop_assert_eq!(s.accepted + s.rejected, payloads.len() as u64);

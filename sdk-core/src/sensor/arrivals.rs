@@ -1,0 +1,108 @@
+//! The timeline of a stream that carries neither time nor counter: the sum of what came, tied to
+//! session time by arrivals. Where arrivals stay behind that sum, something is missing.
+
+use crate::clock::{Nanos, StreamClock};
+use std::time::Duration;
+
+/// Arrivals must stay behind for this many notifications before anything counts as missing: one
+/// late packet is the radio, four are a gap.
+const LATE_IN_A_ROW: usize = 4;
+
+/// Lag that counts as a missing unit, as a share of that unit.
+const MISSING_SHARE: f64 = 0.6;
+
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+/// A timeline in ticks of a fixed rate.
+#[derive(Debug)]
+pub(super) struct ArrivalTimeline {
+    ticks_per_second: u32,
+    clock: StreamClock,
+    /// Sum of all that came.
+    sum: u64,
+    /// What comes next does not follow what came before.
+    broken: bool,
+    lag: [Duration; LATE_IN_A_ROW],
+}
+
+impl ArrivalTimeline {
+    pub(super) fn new(ticks_per_second: u32) -> Self {
+        Self {
+            ticks_per_second,
+            clock: StreamClock::default(),
+            sum: 0,
+            broken: true,
+            lag: [Duration::ZERO; LATE_IN_A_ROW],
+        }
+    }
+
+    /// Ties the end of a notification of `ticks` to its arrival. `unit` is what can be missing, a
+    /// beat or a notification, in ticks; gives the time that is missing before this notification,
+    /// zero as a rule.
+    pub(super) fn anchor(&mut self, arrived: Nanos, ticks: u64, unit: f64) -> Duration {
+        let end = self.time(self.sum.saturating_add(ticks));
+        let mut missing = Duration::ZERO;
+        if let Some(expected) = self.clock.to_session(end) {
+            self.lag.rotate_left(1);
+            self.lag[LATE_IN_A_ROW - 1] = arrived.since(expected);
+            let behind = self.lag.iter().min().copied().unwrap_or_default();
+            if behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second) {
+                missing = behind;
+                self.break_run();
+            }
+        }
+        self.clock.observe(end, arrived);
+        missing
+    }
+
+    /// How far ahead of its time a notification that ends `ticks` from now arrives.
+    pub(super) fn ahead(&self, arrived: Nanos, ticks: u64) -> Duration {
+        let end = self.time(self.sum.saturating_add(ticks));
+        self.clock.to_session(end).map_or(Duration::ZERO, |expected| expected.since(arrived))
+    }
+
+    /// Stream time `ticks` from now.
+    pub(super) fn peek(&self, ticks: u64) -> Nanos {
+        self.time(self.sum.saturating_add(ticks))
+    }
+
+    /// Moves on over something that is missing.
+    pub(super) fn skip(&mut self, ticks: u64) {
+        self.sum = self.sum.saturating_add(ticks);
+    }
+
+    /// Moves on by `ticks`; gives stream time, session time and whether it follows directly.
+    pub(super) fn advance(&mut self, arrived: Nanos, ticks: u64) -> (Nanos, Nanos, bool) {
+        self.sum = self.sum.saturating_add(ticks);
+        let stream_at = self.time(self.sum);
+        let at = self.clock.to_session(stream_at).unwrap_or(arrived);
+        (stream_at, at, !std::mem::take(&mut self.broken))
+    }
+
+    /// What comes next does not follow, but time goes on as it did.
+    pub(super) fn break_here(&mut self) {
+        self.broken = true;
+    }
+
+    /// What comes next does not follow, and is anchored anew.
+    pub(super) fn break_run(&mut self) {
+        self.broken = true;
+        self.clock.reset();
+        self.lag = [Duration::ZERO; LATE_IN_A_ROW];
+    }
+
+    /// A duration to whole ticks.
+    pub(super) fn ticks(&self, duration: Duration) -> u64 {
+        (duration.as_secs_f64() * f64::from(self.ticks_per_second)).round() as u64
+    }
+
+    fn time(&self, ticks: u64) -> Nanos {
+        time(ticks, self.ticks_per_second)
+    }
+}
+
+/// Ticks to time, rounded down to the nanosecond.
+pub(super) fn time(ticks: u64, ticks_per_second: u32) -> Nanos {
+    let ns = u128::from(ticks) * NANOS_PER_SECOND / u128::from(ticks_per_second);
+    Nanos(u64::try_from(ns).unwrap_or(u64::MAX))
+}
