@@ -330,20 +330,21 @@ fn a_shimmer_changes_its_range_with_the_skin() {
 }
 
 #[test]
-fn a_healthypi_with_old_firmware_puts_ecg_between() {
+fn a_healthypi_with_firmware_3_puts_ecg_between() {
     let spec = DeviceSpec::healthypi_move();
-    let spec = DeviceSpec { eda: EdaSpec { interleaves_ecg: true, ..spec.eda }, ..spec };
+    let spec = DeviceSpec { eda: EdaSpec { mixes_in_ecg: true, ..spec.eda }, ..spec };
     let sent = streaming(&spec, 20);
     let clean = streaming(&DeviceSpec::healthypi_move(), 20);
-    let values = |sent: &[Notification]| -> Vec<i32> {
+    let values = |sent: &[Notification], signal| -> Vec<i32> {
         let gsr = sent.iter().filter(|n| n.characteristic == gatt::HEALTHYPI_GSR);
-        gsr.flat_map(|n| healthypi::parse(&n.bytes).unwrap()).collect()
+        let of = gsr.filter(|n| n.signal == Some(signal));
+        of.flat_map(|n| healthypi::parse(&n.bytes).unwrap()).collect()
     };
-    let (mixed, clean) = (values(&sent), values(&clean));
-    let gsr: Vec<i32> = mixed.iter().copied().step_by(2).collect();
-    assert_eq!(gsr, clean);
-    let ecg = mixed.iter().copied().skip(1).step_by(2);
-    assert!(ecg.max().unwrap() > 500, "an R wave is among them");
+    assert_eq!(values(&sent, Signal::Eda), values(&clean, Signal::Eda));
+    let ecg = values(&sent, Signal::Ecg);
+    assert!((2552..=2560).contains(&ecg.len()), "{} values of ECG in 20 s", ecg.len());
+    assert!(*ecg.iter().max().unwrap() > 1500, "an R wave is among them");
+    assert!(values(&clean, Signal::Ecg).is_empty());
 }
 
 #[test]

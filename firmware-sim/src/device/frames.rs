@@ -31,11 +31,9 @@ pub(super) enum Wave {
     Ppg(Box<Ppg<Beats>>),
     /// What one count is, in milli-g, where frames are compressed.
     Acceleration(Box<Motion>, Option<f64>),
-    Gsr {
-        skin: Conductance,
-        /// The firmware puts a value of this between any two.
-        intruder: Option<Box<Ecg<Beats>>>,
-    },
+    Gsr(Conductance),
+    /// ECG that a HealthyPi sends where skin conductance belongs.
+    StrayEcg(Box<Ecg<Beats>>),
 }
 
 /// Light that the three LEDs of an optical sensor give back, in counts. Assumption.
@@ -49,6 +47,9 @@ const LIGHT_OFF_SKIN: f64 = 0.05;
 const MAINS_HZ: f64 = 50.0;
 const MAINS_MICROVOLTS: f64 = 2_000.0;
 const MICROVOLTS_PER_MILLIVOLT: f64 = 1_000.0;
+/// What a count of a HealthyPi's ECG is: 1 V in 17 bits and a sign at a gain of 20 (data sheet of
+/// its converter, MAX30001).
+const STRAY_MICROVOLTS_PER_COUNT: f64 = 1e6 / 131_072.0 / 20.0;
 
 impl FrameStream {
     /// A stream of `signal` with a sample every `step / per_second` device seconds.
@@ -82,15 +83,14 @@ impl FrameStream {
         let first = self.grid.sample;
         let times = (first..first + self.grid.batch).map(|sample| self.grid.true_ns(sample));
         let (taken, bytes) = match &mut self.signal {
-            Wave::Gsr { skin, intruder } => {
+            Wave::Gsr(skin) => {
                 let samples: Vec<i32> =
                     times.map_while(|at_ns| gsr(skin, at_ns, now, counts)).collect();
-                let taken = samples.len();
-                let bytes = match intruder {
-                    None => healthypi::encode(&samples),
-                    Some(ecg) => healthypi::encode(&interleave(&samples, ecg, &self.grid, first)),
-                };
-                (taken, bytes)
+                (samples.len(), healthypi::encode(&samples))
+            }
+            Wave::StrayEcg(ecg) => {
+                let samples: Vec<i32> = times.map_while(|at_ns| stray_ecg(ecg, at_ns)).collect();
+                (samples.len(), healthypi::encode(&samples))
             }
             signal => {
                 let samples = signal.polar(times, now);
@@ -128,7 +128,7 @@ impl Wave {
                 };
                 Samples::Acceleration { counts: counts.collect(), layout }
             }
-            Self::Gsr { .. } => Samples::Ecg(Vec::new()),
+            Self::Gsr(_) | Self::StrayEcg(_) => Samples::Ecg(Vec::new()),
         }
     }
 }
@@ -165,14 +165,9 @@ fn gsr(skin: &mut Conductance, at_ns: u64, now: &Conditions, counts: &mut Inject
     Some(counted.unwrap_or(0))
 }
 
-/// Some firmware sends ECG over the characteristic of skin conductance, value by value in turn.
-fn interleave(samples: &[i32], ecg: &mut Ecg<Beats>, grid: &Grid, first: u64) -> Vec<i32> {
-    let at_s = (first..).map(|sample| seconds(grid.true_ns(sample)));
-    let microvolts = at_s.map(|at_s| {
-        let millivolts = ecg.millivolts_at(at_s).unwrap_or(0.0);
-        (millivolts * MICROVOLTS_PER_MILLIVOLT).round() as i32
-    });
-    samples.iter().copied().zip(microvolts).flat_map(|(gsr, ecg)| [gsr, ecg]).collect()
+fn stray_ecg(ecg: &mut Ecg<Beats>, at_ns: u64) -> Option<i32> {
+    let microvolts = ecg.millivolts_at(seconds(at_ns))? * MICROVOLTS_PER_MILLIVOLT;
+    Some((microvolts / STRAY_MICROVOLTS_PER_COUNT).round() as i32)
 }
 
 pub(super) fn seconds(at_ns: u64) -> f64 {

@@ -26,6 +26,10 @@ const OTHER: u8 = 0;
 const CHEST: u8 = 1;
 const WRIST: u8 = 2;
 
+/// ECG of a HealthyPi: samples a second, and a notification.
+const STRAY_ECG_HZ: u64 = 128;
+const STRAY_ECG_BATCH: u64 = 8;
+
 /// The streams of a device, the one it is worn for first.
 pub(super) fn channels(spec: &DeviceSpec, clock: DeviceClock, source: &Source) -> Vec<Channel> {
     let heart_rate = || {
@@ -47,15 +51,19 @@ pub(super) fn channels(spec: &DeviceSpec, clock: DeviceClock, source: &Source) -
             told.chain([heart_rate()]).collect()
         }
         DeviceKind::HealthypiMove => {
-            let ecg = || Box::new(Ecg::new(seed(spec, source), source.beats()));
-            let gsr = Wave::Gsr {
-                skin: source.conductance(),
-                intruder: spec.eda.interleaves_ecg.then(ecg),
+            let on_gsr = |signal, rate, batch, wave| {
+                let frames = Sensor::Frames(FrameStream::new(clock, rate, batch, wave));
+                Channel::new(signal, gatt::HEALTHYPI_GSR, frames, Told::Always)
             };
             let rate = (u64::from(interval_ticks(spec.eda.hz)), u64::from(TICKS_PER_SECOND));
-            let gsr = Sensor::Frames(FrameStream::new(clock, rate, spec.eda.batch as u64, gsr));
-            let gsr = Channel::new(Signal::Eda, gatt::HEALTHYPI_GSR, gsr, Told::Always);
-            vec![gsr, heart_rate()]
+            let skin = Wave::Gsr(source.conductance());
+            let gsr = on_gsr(Signal::Eda, rate, spec.eda.batch as u64, skin);
+            let stray = spec.eda.mixes_in_ecg.then(|| {
+                let ecg = Ecg::new(seed(spec, source), source.beats());
+                let (rate, batch) = ((1, STRAY_ECG_HZ), STRAY_ECG_BATCH);
+                on_gsr(Signal::Ecg, rate, batch, Wave::StrayEcg(Box::new(ecg)))
+            });
+            [gsr, heart_rate()].into_iter().chain(stray).collect()
         }
         DeviceKind::Shimmer3Gsr => {
             let ticks = interval_ticks(spec.eda.hz);

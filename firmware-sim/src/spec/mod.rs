@@ -28,13 +28,14 @@ pub struct EdaSpec {
     pub batch: usize,
     /// Full scale in microsiemens, 1 to 4000. A wristband's; the others choose by themselves.
     pub range_microsiemens: f64,
-    /// A fault of some HealthyPi firmware: a value of ECG, in microvolts, follows every value.
-    pub interleaves_ecg: bool,
+    /// A fault of HealthyPi firmware 3.0: notifications of ECG on the characteristic of skin
+    /// conductance, between those that belong there.
+    pub mixes_in_ecg: bool,
 }
 
 impl Default for EdaSpec {
     fn default() -> Self {
-        Self { hz: 32.0, batch: 4, range_microsiemens: 100.0, interleaves_ecg: false }
+        Self { hz: 32.0, batch: 4, range_microsiemens: 100.0, mixes_in_ecg: false }
     }
 }
 
@@ -338,7 +339,7 @@ mod tests {
             "motion.bursts_per_minute is 60, it must be 0 to 20",
         );
         check_error(
-            "kind = 'shimmer3_gsr'\neda.interleaves_ecg = true",
+            "kind = 'shimmer3_gsr'\neda.mixes_in_ecg = true",
             "only a healthypi_move has that fault",
         );
         check_error("kind = 'wristband'\neda.hz = 0", "eda.hz is 0, it must be 1 to 1024");

@@ -27,7 +27,7 @@ struct EdaText {
     hz: Option<f64>,
     batch: Option<usize>,
     range_microsiemens: Option<f64>,
-    interleaves_ecg: Option<bool>,
+    mixes_in_ecg: Option<bool>,
 }
 
 impl EdaText {
@@ -37,7 +37,7 @@ impl EdaText {
             hz: self.hz.unwrap_or(base.hz),
             batch: self.batch.unwrap_or(base.batch),
             range_microsiemens: self.range_microsiemens.unwrap_or(base.range_microsiemens),
-            interleaves_ecg: self.interleaves_ecg.unwrap_or(base.interleaves_ecg),
+            mixes_in_ecg: self.mixes_in_ecg.unwrap_or(base.mixes_in_ecg),
         }
     }
 }
@@ -62,9 +62,9 @@ impl DeviceSpec {
             return Err(base.value("motion", "given", &allowed));
         }
         let eda = text.eda.map_or(base.eda, |eda| eda.over(base.eda));
-        if eda.interleaves_ecg && text.kind != DeviceKind::HealthypiMove {
+        if eda.mixes_in_ecg && text.kind != DeviceKind::HealthypiMove {
             let allowed = "absent: only a healthypi_move has that fault";
-            return Err(base.value("eda.interleaves_ecg", "given", allowed));
+            return Err(base.value("eda.mixes_in_ecg", "given", allowed));
         }
         let spec = Self {
             kind: text.kind,
