@@ -390,6 +390,21 @@ fn a_lost_link_ends_streams_and_the_gap_is_what_was_counted() {
         while device.poll(12 * SECOND).is_some() {}
         connect(&mut device);
         assert!(run(&mut device, 13).iter().all(|n| n.signal == Some(Signal::Beats)));
+        // What an app writes to be sure that nothing runs is no news: the gap goes on.
+        match kind {
+            DeviceKind::Shimmer3Gsr => {
+                for command in [shimmer::Command::Stop, shimmer::Command::SetSamplingTicks(256)] {
+                    device.write(gatt::SHIMMER_TO_DEVICE, &command.encode(), 13 * SECOND).unwrap();
+                }
+                while device.take_ready().is_some() {}
+            }
+            _ => {
+                for measurement in [Measurement::Ecg, Measurement::Ppg, Measurement::Ppi] {
+                    let stopped = answer(&mut device, &Command::Stop(measurement), 13 * SECOND);
+                    assert_ne!(stopped.status, Status::Success);
+                }
+            }
+        }
         start_all(&mut device, 13 * SECOND);
         assert_eq!(device.started(), signals);
         let after = run(&mut device, 20);
@@ -474,6 +489,31 @@ fn a_tape_ends_in_silence() {
         let whole = (last_s + 1.5) * 1e9;
         let silent = late as f64 <= whole || kind == DeviceKind::Shimmer3Gsr;
         assert!(silent, "{kind:?} still sends at {late}");
+    }
+}
+
+#[test]
+fn odd_payloads_are_read_by_no_parser_and_reserved_flags_by_all() {
+    for kind in [DeviceKind::PolarH10, DeviceKind::PolarSense, DeviceKind::HealthypiMove] {
+        for form in [OddForm::Truncated, OddForm::Garbage, OddForm::Empty, OddForm::ReservedFlags] {
+            let spec = DeviceSpec::of_kind(kind);
+            let odd = FaultKind::OddPayload { form };
+            // Several, so that each stream has some.
+            let faults = (0..8).map(|k| fault(&spec, f64::from(k) / 4.0, odd)).collect();
+            let mut device = device(&spec, faults);
+            start_all(&mut device, 0);
+            let sent = run(&mut device, 10);
+            let readable = |n: &&Notification| match n.characteristic {
+                gatt::PMD_DATA => Frame::parse(&n.bytes).is_ok(),
+                gatt::HEALTHYPI_GSR => healthypi::parse(&n.bytes).is_ok(),
+                gatt::HEART_RATE_MEASUREMENT => HeartRateMeasurement::parse(&n.bytes).is_ok(),
+                _ => true,
+            };
+            let unreadable = sent.len() - sent.iter().filter(readable).count();
+            let expected = if form == OddForm::ReservedFlags { 0 } else { 8 };
+            assert_eq!(unreadable, expected, "{kind:?} {form:?}");
+            assert_eq!(device.injected().odd_payloads, expected as u64);
+        }
     }
 }
 

@@ -42,10 +42,10 @@ pub(super) struct Landing {
     pub(super) settled: Vec<(Part, Fate)>,
 }
 
-/// Length of a garbage payload: what the smallest ATT MTU leaves.
-const GARBAGE_BYTES: usize = 20;
-/// No EDA version, and as heart-rate flags "nothing but the rate": the rest is then too long for
-/// either parser.
+/// Length of a garbage payload: no whole number of samples of any format.
+const GARBAGE_BYTES: usize = 18;
+/// No EDA version, as heart-rate flags "nothing but the rate", as PMD measurement ECG: the rest is
+/// then of a wrong length for each parser.
 const GARBAGE_FIRST_BYTE: u8 = 0;
 /// Reserved bits of the flags byte: Heart Rate Measurement b5-b7, EDA Measurement b4-b7, PMD frame
 /// b6-b7.

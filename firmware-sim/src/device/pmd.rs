@@ -179,11 +179,14 @@ fn start(
     Ok(factor.map(|bits| Setting::one(SettingKind::Factor, bits)).into_iter().collect())
 }
 
+/// A stream that ended with its link does not run: that is what its samples go on to be missing
+/// from.
 fn stop(channel: &mut Channel) -> Result<Vec<Setting>, Status> {
-    match std::mem::replace(&mut channel.told, Told::Idle) {
-        Told::Running | Told::Severed => Ok(Vec::new()),
-        Told::Always | Told::Idle => Err(Status::AlreadyInState),
+    if channel.told != Told::Running {
+        return Err(Status::AlreadyInState);
     }
+    channel.told = Told::Idle;
+    Ok(Vec::new())
 }
 
 impl Stream {

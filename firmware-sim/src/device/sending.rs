@@ -87,8 +87,8 @@ impl Device {
         if let [channel] = self.channels.as_mut_slice() {
             match effect {
                 Effect::Start => channel.start(now_ns, &mut self.injected),
-                Effect::Stop => channel.told = Told::Idle,
-                Effect::None => {}
+                Effect::Stop if channel.told == Told::Running => channel.told = Told::Idle,
+                Effect::Stop | Effect::None => {}
             }
         }
         Ok(())

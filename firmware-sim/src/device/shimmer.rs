@@ -109,8 +109,10 @@ impl ShimmerStream {
             Command::Start => Effect::Start,
             Command::SetSamplingTicks(0) => return (Effect::None, Vec::new()),
             Command::SetSamplingTicks(ticks) => {
-                self.sampling_ticks = ticks;
-                self.grid = grid(self.clock, ticks);
+                if ticks != self.sampling_ticks {
+                    self.sampling_ticks = ticks;
+                    self.grid = grid(self.clock, ticks);
+                }
                 Effect::None
             }
             Command::SetSensors(sensors) if sensors != GSR_SENSOR => {
