@@ -1,17 +1,19 @@
-//! Any bytes as notifications of a strap and a wristband, one after the other.
+//! Any bytes as notifications of each kind of device, on each of its characteristics in turn.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sdk_core::{
-    clock::Nanos,
-    sensor::{DeviceProfile, Driver},
-};
+use sdk_core::{clock::Nanos, sensor::DeviceProfile};
 
 fuzz_target!(|payloads: Vec<Vec<u8>>| {
-    for profile in [DeviceProfile::Eda, DeviceProfile::HeartRate] {
-        let mut driver = Driver::new(profile);
-        for (k, payload) in payloads.iter().enumerate() {
-            let _ = driver.handle(Nanos::from_millis(20 * k as u64), payload);
+    for profile in DeviceProfile::ALL {
+        let characteristics = profile.selector(None).characteristics;
+        for first in 0..characteristics.len() {
+            let mut driver = profile.driver();
+            for (k, payload) in payloads.iter().enumerate() {
+                let characteristic = characteristics[(first + k) % characteristics.len()];
+                let arrived = Nanos::from_millis(20 * k as u64);
+                let _ = driver.handle(arrived, characteristic, payload);
+            }
         }
     }
 });

@@ -81,7 +81,15 @@ fn gatt_page(eda_source: &str) -> String {
          What the drivers read and the simulator shows. Numbers of the Bluetooth SIG are written \
          short (0x180D).\n"
     );
-    let services = [gatt::HEART_RATE, gatt::EDA, gatt::BATTERY, gatt::DEVICE_INFORMATION];
+    let services = [
+        gatt::HEART_RATE,
+        gatt::EDA,
+        gatt::PMD,
+        gatt::HEALTHYPI,
+        gatt::SHIMMER,
+        gatt::BATTERY,
+        gatt::DEVICE_INFORMATION,
+    ];
     for service in services {
         page.push_str(&service_section(&service));
     }
@@ -111,13 +119,11 @@ fn service_section(service: &Service) -> String {
     section
 }
 
-fn access(access: Access) -> &'static str {
-    match (access.read, access.notify) {
-        (true, true) => "read, notify",
-        (true, false) => "read",
-        (false, true) => "notify",
-        (false, false) => "none",
-    }
+fn access(access: Access) -> String {
+    let Access { read, write, notify, indicate } = access;
+    let all = [(read, "read"), (write, "write"), (notify, "notify"), (indicate, "indicate")];
+    let granted: Vec<_> = all.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
+    granted.join(", ")
 }
 
 /// What people call it: Bluetooth Assigned Numbers, and the profile's own names.
@@ -136,6 +142,14 @@ fn name(uuid: Uuid) -> &'static str {
         gatt::HARDWARE_REVISION => "Hardware Revision String",
         gatt::EDA_SERVICE => "Electrodermal Activity (Attune)",
         gatt::EDA_MEASUREMENT => "EDA Measurement",
+        gatt::PMD_SERVICE => "Polar Measurement Data",
+        gatt::PMD_CONTROL => "PMD Control Point",
+        gatt::PMD_DATA => "PMD Data",
+        gatt::HEALTHYPI_SERVICE => "HealthyPi Move",
+        gatt::HEALTHYPI_GSR => "GSR",
+        gatt::SHIMMER_SERVICE => "Shimmer3 serial port",
+        gatt::SHIMMER_FROM_DEVICE => "From the device",
+        gatt::SHIMMER_TO_DEVICE => "To the device",
         _ => "unnamed",
     }
 }

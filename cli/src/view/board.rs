@@ -177,6 +177,7 @@ impl Board {
                     self.forget();
                 }
             }
+            Update::Marker { .. } => {}
         }
     }
 

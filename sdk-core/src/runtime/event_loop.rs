@@ -12,7 +12,7 @@ use crate::{
     clock::Nanos,
     consent::{Gate, Share},
     offer::Action,
-    sensor::{DeviceProfile, Driver, Notification, SessionClock, StreamStats},
+    sensor::{DeviceDriver, DeviceProfile, DeviceStatus, Notification, SessionClock, StreamStats},
     signal::FeatureVector,
 };
 use protocol::{
@@ -41,9 +41,32 @@ pub(super) enum Command {
     Stop,
 }
 
+/// What a driver knows, for those who ask at any time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) status: DeviceStatus,
+    pub(super) stats: StreamStats,
+}
+
+/// One device of the session.
+struct Device {
+    profile: DeviceProfile,
+    driver: Box<dyn DeviceDriver>,
+    known: watch::Sender<Known>,
+}
+
+impl Device {
+    /// Lets those who ask see what the driver knows now.
+    fn show(&self) -> Known {
+        let known = Known { status: self.driver.status(), stats: self.driver.stats() };
+        self.known.send_replace(known);
+        known
+    }
+}
+
 /// The loop's state.
 pub(super) struct EventLoop {
-    drivers: Vec<(DeviceProfile, Driver)>,
+    devices: Vec<Device>,
     pipeline: Pipeline,
     gate: Gate,
     clock: SessionClock,
@@ -68,7 +91,7 @@ pub(super) struct EventLoop {
 
 /// What a loop is started with.
 pub(super) struct Parts {
-    pub(super) profiles: Vec<DeviceProfile>,
+    pub(super) profiles: Vec<(DeviceProfile, watch::Sender<Known>)>,
     pub(super) pipeline: Pipeline,
     pub(super) gate: Gate,
     pub(super) clock: SessionClock,
@@ -81,8 +104,13 @@ pub(super) struct Parts {
 
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> Self {
+        let device = |(profile, known): (DeviceProfile, _)| Device {
+            profile,
+            driver: profile.driver(),
+            known,
+        };
         Self {
-            drivers: parts.profiles.into_iter().map(|p| (p, Driver::new(p))).collect(),
+            devices: parts.profiles.into_iter().map(device).collect(),
             pipeline: parts.pipeline,
             gate: parts.gate,
             clock: parts.clock,
@@ -142,7 +170,7 @@ impl EventLoop {
             }
         }
         let summary = self.summarise();
-        let ended = EventBody::SessionEnded { samples_lost: summary.lost };
+        let ended = EventBody::SessionEnded { samples_lost: summary.lost_samples };
         self.share(&[Modality::Behaviour], ended).await;
         summary
     }
@@ -153,15 +181,16 @@ impl EventLoop {
                 self.notification(device, &notification)
             }
             Inbound::Up { device, battery_percent } => {
-                let driver = &mut self.drivers[device].1;
-                driver.reconnected();
+                let device = &mut self.devices[device];
+                device.driver.reconnected();
                 if let Some(percent) = battery_percent {
-                    driver.battery(percent);
+                    device.driver.battery(percent);
                 }
+                device.show();
             }
-            Inbound::Overflowed { count } => self.summary.lost += count,
+            Inbound::Overflowed { count } => self.summary.dropped += count,
             Inbound::State { device, state } => {
-                let profile = self.drivers[device].0;
+                let profile = self.devices[device].profile;
                 self.tell(Update::Link { device, profile, state });
             }
         }
@@ -169,24 +198,25 @@ impl EventLoop {
 
     fn notification(&mut self, device: usize, notification: &Notification) {
         let begun = Instant::now();
-        let (profile, driver) = &mut self.drivers[device];
+        let one = &mut self.devices[device];
         // Looked at again here: the notification may have waited while consent changed (C2).
-        if self.gate.permit::<crate::consent::Collect>(profile.modality()).is_err() {
+        if self.gate.permit::<crate::consent::Collect>(one.profile.modality()).is_err() {
             return;
         }
         self.summary.notifications += 1;
-        let samples = match driver.handle(notification.arrived, &notification.bytes) {
+        let Notification { arrived, characteristic, ref bytes } = *notification;
+        let read = one.driver.handle(arrived, characteristic, bytes);
+        let Known { status, stats } = one.show();
+        let sequence = one.driver.last_sequence();
+        let samples = match read {
             Ok(samples) => samples,
             Err(error) => return self.tell(Update::Rejected { device, error }),
         };
-        let (status, stats) = (driver.status(), driver.stats());
-        let sequence = driver.last_sequence();
         let Ok(vectors) = self.pipeline.samples(&samples) else { return };
         self.summary.samples += samples.len() as u64;
         self.summary.features += vectors.len() as u64;
         self.compute += begun.elapsed();
         if !samples.is_empty() {
-            let arrived = notification.arrived;
             self.consumed.push(Consumed { device, sequence, arrived });
         }
         self.tell(Update::Device { device, status, stats });
@@ -265,10 +295,8 @@ impl EventLoop {
 
     /// What estimates and revisions are derived from.
     fn shared_biosignals(&self) -> Vec<Modality> {
-        let mut modalities: Vec<Modality> =
-            self.drivers.iter().map(|(profile, _)| profile.modality()).collect();
-        modalities.dedup();
-        modalities
+        let measured = |m: &Modality| self.devices.iter().any(|d| d.profile.modality() == *m);
+        [Modality::Eda, Modality::Hrv].into_iter().filter(measured).collect()
     }
 
     /// Queues an event, if everything it was derived from may be shared.
@@ -311,7 +339,7 @@ impl EventLoop {
 
     fn consent_changed(&mut self) {
         if self.gate.record().state != ConsentState::Given {
-            self.drivers.iter_mut().for_each(|(_, driver)| driver.interrupted());
+            self.devices.iter_mut().for_each(|device| device.driver.interrupted());
         }
         self.consumed.clear();
         self.latest = [None, None];
@@ -328,10 +356,10 @@ impl EventLoop {
     }
 
     fn summarise(&self) -> Summary {
-        let streams: Vec<StreamStats> = self.drivers.iter().map(|(_, d)| d.stats()).collect();
-        let lost = self.summary.lost + streams.iter().map(|s| s.lost).sum::<u64>();
+        let streams: Vec<StreamStats> = self.devices.iter().map(|d| d.driver.stats()).collect();
         Summary {
-            lost,
+            lost: streams.iter().map(|s| s.lost).sum(),
+            lost_samples: streams.iter().map(|s| s.lost_samples).sum(),
             streams,
             #[cfg(feature = "http")]
             sync: self.sync.as_ref().map(|sync| sync.stats()),

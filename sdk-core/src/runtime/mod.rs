@@ -21,8 +21,8 @@ pub use pace::Pace;
 pub use pipeline::{Pipeline, PipelineConfig};
 pub use replay::{Replayed, replay};
 #[cfg(feature = "runtime")]
-pub use session::{Closed, Session, SessionConfig, SessionError, Summary};
+pub use session::{Closed, MAX_MARKER_BYTES, Session, SessionConfig, SessionError, Summary};
 #[cfg(feature = "runtime")]
 pub use supervisor::LinkState;
 #[cfg(feature = "runtime")]
-pub use update::{Consumed, Update};
+pub use update::{Consumed, DeviceState, Update};

@@ -6,7 +6,7 @@ use crate::{
     consent::{AdaptOffer, Collect, Epoch, Gate, Permit, RaisePrice, Refused, Scope},
     intent::{Calibration, InferPermits, IntentEngine},
     offer::{Action, Authority, Decision, Hold, OfferPlan, Provenance, Sculptor, Tempo},
-    sensor::Sample,
+    sensor::{Sample, Signal},
     signal::{EdaFeatures, FeatureVector, HrvFeatures},
 };
 use models::IntentModel;
@@ -107,10 +107,11 @@ impl Pipeline {
             let (modality, purpose) = (sample.modality, Collect::PURPOSE);
             let permit = self.permits.collect.iter().find(|p| p.modality() == modality);
             permit.ok_or(Refused::NotGranted { modality, purpose })?.check()?;
-            let vector = match modality {
-                Modality::Eda => self.eda.push(sample),
-                Modality::Hrv => self.hrv.push(sample),
-                Modality::Face | Modality::Gaze | Modality::Behaviour => None,
+            let vector = match sample.signal {
+                Signal::SkinConductance => self.eda.push(sample),
+                Signal::RrInterval => self.hrv.push(sample),
+                // Beats are found in these; nothing is derived from them directly.
+                Signal::Ecg | Signal::Ppg | Signal::Acceleration => None,
             };
             if let Some(vector) = vector {
                 self.engine.observe(vector.clone());
@@ -191,7 +192,7 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensor::{Quality, Signal};
+    use crate::sensor::Quality;
     use protocol::consent::Purpose;
     use std::time::Duration;
     use uuid::Uuid;

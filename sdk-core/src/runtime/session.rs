@@ -1,16 +1,17 @@
 //! A live session: devices, loop, offer, outbox and consent, over one pipeline.
 
 use super::{
-    event_loop::{Command, EventLoop, Parts, unix_ms},
+    event_loop::{Command, EventLoop, Known, Parts, unix_ms},
     pipeline::{Pipeline, PipelineConfig},
     supervisor::{LinkState, Supervisor},
-    update::Update,
+    update::{DeviceState, Update},
 };
 #[cfg(feature = "http")]
 use crate::sync::{SyncConfig, SyncError, SyncHandle, SyncStats};
 use crate::{
+    clock::Nanos,
     consent::Gate,
-    sensor::{DeviceProfile, Selector, SessionClock, StreamStats, Transport},
+    sensor::{DeviceProfile, SessionClock, StreamStats, Transport},
 };
 use futures::{Stream, StreamExt};
 use protocol::{
@@ -37,6 +38,9 @@ const UPDATES: usize = 8_192;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long closing waits for a device that does not answer.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// Longest label of a marker, in bytes of UTF-8; what is longer is cut.
+pub const MAX_MARKER_BYTES: usize = 128;
 
 /// What a session is made of.
 #[derive(Debug, Clone)]
@@ -71,8 +75,13 @@ pub struct Summary {
     pub notifications: u64,
     /// Samples, bad ones included.
     pub samples: u64,
-    /// Notifications lost on the way, by the drivers' accounts, and those nobody took in time.
+    /// What was lost, by the drivers' accounts: see [`StreamStats::lost`].
     pub lost: u64,
+    /// Samples the streams have no value for: see [`StreamStats::lost_samples`].
+    pub lost_samples: u64,
+    /// Notifications that arrived but found their queue full. Where a device numbers or stamps
+    /// what it sends, they are among the lost as well.
+    pub dropped: u64,
     /// Feature vectors.
     pub features: u64,
     /// Estimates; abstentions are not counted.
@@ -106,7 +115,9 @@ pub struct Session {
     clock: SessionClock,
     commands: mpsc::Sender<Command>,
     epoch: watch::Sender<u64>,
+    profiles: Vec<DeviceProfile>,
     links: Vec<watch::Receiver<LinkState>>,
+    known: Vec<watch::Receiver<Known>>,
     updates: broadcast::Sender<Update>,
     offer: watch::Receiver<Offer>,
     core: JoinHandle<Summary>,
@@ -139,11 +150,10 @@ impl Session {
         let mut supervisors = Vec::new();
         for (device, (profile, address)) in config.devices.iter().enumerate() {
             let (state, link) = watch::channel(LinkState::Closed);
-            let (service, characteristic) = profile.uuids();
             let supervisor = Supervisor {
                 device,
                 profile: *profile,
-                selector: Selector { service, characteristic, address: address.clone() },
+                selector: profile.selector(address.clone()),
                 transport: Arc::clone(&transport),
                 clock,
                 gate: gate.clone(),
@@ -156,8 +166,12 @@ impl Session {
         }
         let pipeline = Pipeline::new(config.pipeline, gate.clone());
         let (show, offer) = watch::channel(pipeline.offer().clone());
+        let profiles: Vec<DeviceProfile> =
+            config.devices.iter().map(|(profile, _)| *profile).collect();
+        let (tell, known): (Vec<_>, Vec<_>) =
+            profiles.iter().map(|_| watch::channel(Known::default())).unzip();
         let core = EventLoop::new(Parts {
-            profiles: config.devices.iter().map(|(profile, _)| *profile).collect(),
+            profiles: profiles.iter().copied().zip(tell).collect(),
             pipeline,
             gate: gate.clone(),
             clock,
@@ -173,7 +187,9 @@ impl Session {
             clock,
             commands,
             epoch,
+            profiles,
             links,
+            known,
             updates,
             offer,
             core,
@@ -252,6 +268,28 @@ impl Session {
     #[must_use]
     pub fn links(&self) -> Vec<LinkState> {
         self.links.iter().map(|link| link.borrow().clone()).collect()
+    }
+
+    /// What is known about each device right now, in the order of the configuration: its link,
+    /// battery, contact and accounts. Asks nobody and never waits.
+    #[must_use]
+    pub fn devices(&self) -> Vec<DeviceState> {
+        let rows = self.profiles.iter().zip(&self.links).zip(&self.known);
+        rows.map(|((profile, link), known)| {
+            let Known { status, stats } = *known.borrow();
+            DeviceState { profile: *profile, link: link.borrow().clone(), status, stats }
+        })
+        .collect()
+    }
+
+    /// Marks a moment, as it is now: listeners and recordings get [`Update::Marker`]. A label
+    /// longer than [`MAX_MARKER_BYTES`] is cut.
+    pub fn mark(&self, label: &str) -> Nanos {
+        let at = self.clock.now();
+        let label = &label[..label.floor_char_boundary(MAX_MARKER_BYTES)];
+        // Nobody may be listening.
+        let _ = self.updates.send(Update::Marker { label: label.into(), at });
+        at
     }
 
     /// The session's time base.

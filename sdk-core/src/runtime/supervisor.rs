@@ -6,11 +6,18 @@ use crate::{
     sync::Backoff,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 /// Waits between tries to reconnect: a session in progress wants its sensor back soon.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_millis(1_500);
+
+/// A link that held for this long was a good one: after its loss the waits begin anew. One that
+/// falls at once again and again is tried less and less often.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// Where a link stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,7 @@ pub(super) struct Supervisor {
 /// Why a link was left.
 enum Left {
     Lost,
+    Silent(Duration),
     ConsentEnded,
     SessionEnded,
 }
@@ -70,11 +78,18 @@ impl Supervisor {
             self.tell(LinkState::Searching).await;
             let wait = match self.transport.open(&self.selector, &permit, self.clock).await {
                 Ok(link) => {
-                    let left = self.stream(link, permit).await;
-                    if matches!(left, Left::SessionEnded) {
-                        break;
+                    let begun = Instant::now();
+                    match self.stream(link, permit).await {
+                        Left::SessionEnded => break,
+                        Left::Silent(silence) => {
+                            let reason = format!("silent for {} s", silence.as_secs());
+                            self.tell(LinkState::Waiting(reason)).await;
+                        }
+                        Left::Lost | Left::ConsentEnded => {}
                     }
-                    backoff.reset();
+                    if begun.elapsed() >= STEADY {
+                        backoff.reset();
+                    }
                     backoff.next(fastrand::f64())
                 }
                 Err(LinkError::Refused(_)) => continue,
@@ -93,6 +108,8 @@ impl Supervisor {
 
     async fn stream(&mut self, mut link: Box<dyn Link>, mut permit: Permit<Collect>) -> Left {
         let battery_percent = link.battery().await;
+        let silence = self.profile.silence();
+        let mut heard = Instant::now();
         let mut overflowed = 0;
         let up = Inbound::Up { device: self.device, battery_percent };
         let _ = self.inbound.send(up).await;
@@ -111,25 +128,32 @@ impl Supervisor {
                 }
                 notification = link.next() => {
                     let Some(notification) = notification else { break Left::Lost };
+                    heard = Instant::now();
                     if permit.check().is_err() {
                         continue; // The change of consent is about to be seen above.
                     }
-                    let now_overflowed = link.overflowed();
-                    if now_overflowed > overflowed {
-                        let count = now_overflowed - overflowed;
-                        overflowed = now_overflowed;
-                        let _ = self.inbound.send(Inbound::Overflowed { count }).await;
-                    }
+                    self.count(link.overflowed(), &mut overflowed).await;
                     let device = self.device;
                     let passed = Inbound::Notification { device, notification };
                     if self.inbound.send(passed).await.is_err() {
                         break Left::SessionEnded;
                     }
                 }
+                () = tokio::time::sleep_until(heard + silence.unwrap_or_default()),
+                    if silence.is_some() => break Left::Silent(silence.unwrap_or_default()),
             }
         };
+        self.count(link.overflowed(), &mut overflowed).await;
         link.close().await;
         left
+    }
+
+    /// Passes on how many notifications the link has dropped since it was last asked.
+    async fn count(&self, now: u64, before: &mut u64) {
+        if now > *before {
+            let count = now - std::mem::replace(before, now);
+            let _ = self.inbound.send(Inbound::Overflowed { count }).await;
+        }
     }
 
     async fn tell(&self, state: LinkState) {
@@ -139,3 +163,6 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,26 @@ pub enum Update {
     Offer(Arc<OfferRevision>),
     /// Consent changed.
     Consent(ConsentState),
+    /// The app marked a moment.
+    Marker {
+        /// What the app calls it, at most [`MAX_MARKER_BYTES`](super::MAX_MARKER_BYTES).
+        label: Arc<str>,
+        /// When.
+        at: Nanos,
+    },
+}
+
+/// What is known about one device, now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceState {
+    /// What kind of device it is.
+    pub profile: DeviceProfile,
+    /// Where its link stands.
+    pub link: LinkState,
+    /// What it last said about itself: battery and contact.
+    pub status: DeviceStatus,
+    /// What its driver counted.
+    pub stats: StreamStats,
 }
 
 /// One notification that a step used.

@@ -3,11 +3,16 @@
 //! Each link drains btleplug's stream in a task of its own into a bounded queue: some platforms
 //! keep only 16 notifications and lose the rest without a word.
 
-use super::link::{Link, LinkError, Notification, Selector, SessionClock, Transport};
+use super::{
+    link::{Link, LinkError, Notification, SessionClock, Transport},
+    selector::{Selector, Write},
+};
 use crate::consent::{Collect, Permit, Refused};
 use async_trait::async_trait;
 use btleplug::{
-    api::{Central, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter},
+    api::{
+        Central, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter, WriteType,
+    },
     platform::{Adapter, Manager, Peripheral, PeripheralId},
 };
 use futures::StreamExt;
@@ -22,8 +27,9 @@ use std::{
 use tokio::{
     sync::{Mutex, mpsc},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 /// Notifications kept for a slow reader: 20 s at 50 a second.
 const QUEUE: usize = 1_024;
@@ -33,8 +39,11 @@ const SCAN: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often an opening link looks whether consent still holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How long saying goodbye may take; the device notices a dead link by itself.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long stopping the streams may take.
+const GOODBYE: Duration = Duration::from_millis(400);
+/// How long disconnecting, and reading the battery, may take; the device notices a dead link by
+/// itself.
+const DISCONNECT: Duration = Duration::from_millis(500);
 
 /// The machine's Bluetooth adapter.
 #[derive(Debug, Clone)]
@@ -62,14 +71,16 @@ impl BtleplugTransport {
         Err(LinkError::Unavailable(wanted))
     }
 
+    /// Looks for a device that fits, other than those found unfit already.
     async fn find(
         &self,
         selector: &Selector,
+        unfit: &[PeripheralId],
         permit: &Permit<Collect>,
     ) -> Result<Peripheral, LinkError> {
         let mut events = self.adapter.events().await.map_err(failed)?;
         for peripheral in self.adapter.peripherals().await.map_err(failed)? {
-            if fits(&peripheral, selector).await {
+            if !unfit.contains(&peripheral.id()) && fits(&peripheral, selector).await {
                 return Ok(peripheral);
             }
         }
@@ -82,6 +93,9 @@ impl BtleplugTransport {
                 else {
                     continue;
                 };
+                if unfit.contains(&id) {
+                    continue;
+                }
                 let Ok(peripheral) = self.adapter.peripheral(&id).await else { continue };
                 if fits(&peripheral, selector).await {
                     return Some(peripheral);
@@ -90,7 +104,7 @@ impl BtleplugTransport {
             None
         });
         let found = tokio::select! {
-            seen = seen => seen.ok().flatten().ok_or(LinkError::NotFound { service: selector.service }),
+            seen = seen => seen.ok().flatten().ok_or_else(|| not_found(selector)),
             refused = ended(permit) => Err(refused.into()),
         };
         self.scan(false).await?;
@@ -117,12 +131,12 @@ impl BtleplugTransport {
     ) -> Result<BtleplugLink, LinkError> {
         peripheral.connect().await.map_err(failed)?;
         peripheral.discover_services().await.map_err(failed)?;
-        let wanted = selector.characteristic;
-        let characteristic = peripheral
-            .characteristics()
-            .into_iter()
-            .find(|c| c.uuid == wanted)
-            .ok_or(LinkError::Missing { characteristic: wanted })?;
+        let found = peripheral.characteristics();
+        let missing =
+            selector.required().into_iter().find(|uuid| found.iter().all(|c| c.uuid != *uuid));
+        if let Some(characteristic) = missing {
+            return Err(LinkError::Missing { characteristic });
+        }
         // The streams first, or what comes right after subscribing is missed.
         let events = self.adapter.events().await.map_err(failed)?;
         let stream = peripheral.notifications().await.map_err(failed)?;
@@ -130,14 +144,21 @@ impl BtleplugTransport {
         let overflowed = Arc::new(AtomicU64::new(0));
         let drain = Drain {
             id: peripheral.id(),
-            wanted,
+            wanted: selector.characteristics.clone(),
             clock,
             sender,
             overflowed: Arc::clone(&overflowed),
         };
         let task = tokio::spawn(drain.run(stream, events));
-        let link = BtleplugLink { peripheral: peripheral.clone(), queue, overflowed, task };
-        link.peripheral.subscribe(&characteristic).await.map_err(failed)?;
+        let goodbye = selector.goodbye.clone();
+        let peripheral = peripheral.clone();
+        let link = BtleplugLink { peripheral, queue, overflowed, task, goodbye };
+        for characteristic in &selector.characteristics {
+            for found in found.iter().filter(|c| c.uuid == *characteristic) {
+                link.peripheral.subscribe(found).await.map_err(failed)?;
+            }
+        }
+        write_all(&link.peripheral, &selector.hello).await.map_err(failed)?;
         Ok(link)
     }
 }
@@ -154,20 +175,33 @@ impl Transport for BtleplugTransport {
         if matches!(self.adapter.adapter_state().await, Ok(CentralState::PoweredOff)) {
             return Err(LinkError::Unavailable("the adapter is off".into()));
         }
-        // Found anew after every loss: what a platform remembered may have changed.
-        let peripheral = self.find(selector, permit).await?;
-        permit.check()?;
-        let link = tokio::select! {
-            link = timeout(CONNECT, self.subscribe(&peripheral, selector, clock)) => link
-                .unwrap_or_else(|_| Err(LinkError::Failed("it took too long".into()))),
-            refused = ended(permit) => Err(refused.into()),
-        };
-        match link {
-            Ok(link) => Ok(Box::new(link)),
-            Err(error) => {
-                // Half a connection would keep the device busy.
-                let _ = timeout(GOODBYE, peripheral.disconnect()).await;
-                Err(error)
+        let mut unfit = Vec::new();
+        let mut missing = None;
+        loop {
+            // Found anew after every loss: what a platform remembered may have changed.
+            let peripheral = match self.find(selector, &unfit, permit).await {
+                Ok(peripheral) => peripheral,
+                Err(error @ LinkError::NotFound { .. }) => return Err(missing.unwrap_or(error)),
+                Err(error) => return Err(error),
+            };
+            permit.check()?;
+            let link = tokio::select! {
+                link = timeout(CONNECT, self.subscribe(&peripheral, selector, clock)) => link
+                    .unwrap_or_else(|_| Err(LinkError::Failed("it took too long".into()))),
+                refused = ended(permit) => Err(refused.into()),
+            };
+            match link {
+                Ok(link) => return Ok(Box::new(link)),
+                Err(error) => {
+                    // Half a connection would keep the device busy, and half a hello running.
+                    part(&peripheral, &selector.goodbye).await;
+                    // Another maker's device with the same service: the right one may be near.
+                    if selector.address.is_some() || !matches!(error, LinkError::Missing { .. }) {
+                        return Err(error);
+                    }
+                    unfit.push(peripheral.id());
+                    missing = Some(error);
+                }
             }
         }
     }
@@ -178,6 +212,7 @@ struct BtleplugLink {
     queue: mpsc::Receiver<Notification>,
     overflowed: Arc<AtomicU64>,
     task: JoinHandle<()>,
+    goodbye: Vec<Write>,
 }
 
 #[async_trait]
@@ -189,7 +224,7 @@ impl Link for BtleplugLink {
     async fn battery(&mut self) -> Option<u8> {
         let all = self.peripheral.characteristics();
         let level = all.iter().find(|c| c.uuid == BATTERY_LEVEL)?;
-        let read = timeout(GOODBYE, self.peripheral.read(level)).await;
+        let read = timeout(DISCONNECT, self.peripheral.read(level)).await;
         read.ok()?.ok()?.first().copied()
     }
 
@@ -199,8 +234,7 @@ impl Link for BtleplugLink {
 
     async fn close(self: Box<Self>) {
         self.task.abort();
-        // Disconnecting ends the subscriptions too.
-        let _ = timeout(GOODBYE, self.peripheral.disconnect()).await;
+        part(&self.peripheral, &self.goodbye).await;
     }
 }
 
@@ -212,7 +246,7 @@ impl Drop for BtleplugLink {
 
 struct Drain {
     id: PeripheralId,
-    wanted: uuid::Uuid,
+    wanted: Vec<Uuid>,
     clock: SessionClock,
     sender: mpsc::Sender<Notification>,
     overflowed: Arc<AtomicU64>,
@@ -229,7 +263,9 @@ impl Drain {
                 // What has arrived is taken before a loss is believed.
                 biased;
                 value = stream.next() => match value {
-                    Some(value) if value.uuid == self.wanted => self.push(value.value),
+                    Some(value) if self.wanted.contains(&value.uuid) => {
+                        self.push(value.uuid, value.value);
+                    }
                     Some(_) => {}
                     None => return,
                 },
@@ -242,9 +278,9 @@ impl Drain {
         }
     }
 
-    fn push(&self, bytes: Vec<u8>) {
+    fn push(&self, characteristic: Uuid, bytes: Vec<u8>) {
         let arrived = self.clock.now();
-        let notification = Notification { characteristic: self.wanted, bytes, arrived };
+        let notification = Notification { characteristic, bytes, arrived };
         if self.sender.try_send(notification).is_err() {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
         }
@@ -261,12 +297,44 @@ async fn ended(permit: &Permit<Collect>) -> Refused {
     }
 }
 
+/// Writes one after the other, each with an answer and its pause.
+async fn write_all(peripheral: &Peripheral, writes: &[Write]) -> Result<(), btleplug::Error> {
+    let found = peripheral.characteristics();
+    for write in writes {
+        for characteristic in found.iter().filter(|c| c.uuid == write.characteristic) {
+            peripheral.write(characteristic, &write.bytes, WriteType::WithResponse).await?;
+        }
+        sleep(write.pause).await;
+    }
+    Ok(())
+}
+
+/// Stops the streams and disconnects, which ends the subscriptions too. Within its time, whatever
+/// the device answers.
+async fn part(peripheral: &Peripheral, goodbye: &[Write]) {
+    if !goodbye.is_empty() {
+        let _ = timeout(GOODBYE, write_all(peripheral, goodbye)).await;
+    }
+    let _ = timeout(DISCONNECT, peripheral.disconnect()).await;
+}
+
+/// By address where one is wanted, by service elsewhere: what a device advertises once it was
+/// connected depends on the platform.
 async fn fits(peripheral: &Peripheral, selector: &Selector) -> bool {
+    if let Some(wanted) = &selector.address {
+        return wanted.eq_ignore_ascii_case(&peripheral.address().to_string());
+    }
     let Ok(Some(properties)) = peripheral.properties().await else { return false };
-    let address = peripheral.address().to_string();
-    let right_one =
-        selector.address.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&address));
-    right_one && properties.services.contains(&selector.service)
+    selector.advertised.iter().any(|service| properties.services.contains(service))
+}
+
+fn not_found(selector: &Selector) -> LinkError {
+    let services = || selector.advertised.iter().map(Uuid::to_string).collect::<Vec<_>>();
+    let wanted = match &selector.address {
+        Some(address) => format!("address {address}"),
+        None => format!("service {}", services().join(" or ")),
+    };
+    LinkError::NotFound { wanted }
 }
 
 fn failed(error: btleplug::Error) -> LinkError {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// The state of one device's stream: takes notifications, gives samples, keeps accounts. Made by
 /// [`super::DeviceProfile::driver`].
-pub trait DeviceDriver: fmt::Debug + Send {
+pub trait DeviceDriver: fmt::Debug + Send + Sync {
     /// Takes one notification. The samples of each signal come in the order of its stream time; a
     /// notification that is late or a duplicate gives none.
     ///

@@ -1,5 +1,6 @@
 //! The seam to Bluetooth: what a transport must do, and no more.
 
+use super::selector::Selector;
 use crate::{
     clock::Nanos,
     consent::{Collect, Permit, Refused},
@@ -41,18 +42,6 @@ impl SessionClock {
     }
 }
 
-/// Which device is wanted, and what of it. Devices are matched by service and address, never by
-/// name: a name is not unique and changes after the first connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selector {
-    /// The service the device must offer.
-    pub service: Uuid,
-    /// The characteristic that notifies.
-    pub characteristic: Uuid,
-    /// The device's address, where one of several is wanted; upper case, with colons.
-    pub address: Option<String>,
-}
-
 /// One pushed value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
@@ -74,10 +63,10 @@ pub enum LinkError {
     #[error("Bluetooth is not available: {0}. Switch it on, or see `attune doctor`")]
     Unavailable(String),
     /// The device was not seen.
-    #[error("no device with service {service} was found: wear it, wake it, bring it near")]
+    #[error("no device with {wanted} was found: wear it, wake it, bring it near")]
     NotFound {
-        /// The wanted service.
-        service: Uuid,
+        /// The address or the services looked for.
+        wanted: String,
     },
     /// The device has another firmware than the driver expects.
     #[error("the device has no characteristic {characteristic}: is its firmware up to date?")]
@@ -93,8 +82,9 @@ pub enum LinkError {
 /// Opens links. Implemented by `BtleplugTransport`; on phones by native code.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
-    /// Finds the device, connects and subscribes. Only with a permit: without one no device is
-    /// even looked for.
+    /// Finds the device, connects, subscribes to each of the selector's characteristics and then
+    /// writes its `hello`. Only with a permit: without one no device is even looked for. Called
+    /// again after every loss.
     async fn open(
         &self,
         selector: &Selector,
@@ -106,7 +96,8 @@ pub trait Transport: Send + Sync + 'static {
 /// A subscribed device.
 #[async_trait]
 pub trait Link: Send {
-    /// The next notification; `None` once the link is down. Dropping the future loses nothing.
+    /// The next notification of any subscribed characteristic; `None` once the link is down.
+    /// Dropping the future loses nothing.
     async fn next(&mut self) -> Option<Notification>;
 
     /// Battery in percent, where the device has the standard service.
@@ -115,6 +106,7 @@ pub trait Link: Send {
     /// Notifications dropped because nobody took them in time.
     fn overflowed(&self) -> u64;
 
-    /// Unsubscribes and disconnects.
+    /// Writes the selector's `goodbye`, unsubscribes and disconnects. Must end within a second,
+    /// whatever the device does: a withdrawal waits for it.
     async fn close(self: Box<Self>);
 }

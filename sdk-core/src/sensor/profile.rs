@@ -25,6 +25,10 @@ const POLAR_PAUSE: Duration = Duration::from_millis(60);
 /// A Shimmer works on one command at a time, and writes some of them to its memory.
 const SHIMMER_PAUSE: Duration = Duration::from_millis(100);
 
+/// A stream that runs on by itself, worn or not, and says nothing for this long has stopped: it is
+/// connected anew and started again.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// A kind of device this crate can read. One profile a device: two links to one device would close
 /// each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +81,17 @@ impl DeviceProfile {
             Self::PolarPpg => "Polar PPG",
             Self::HealthyPiGsr => "HealthyPi Move",
             Self::ShimmerGsr => "Shimmer3 GSR+",
+        }
+    }
+
+    /// How long such a device is silent before its stream counts as dead; `None` where silence is
+    /// normal: a strap off the chest, a sensor that looks for the pulse, a watch on which no
+    /// measurement runs.
+    #[must_use]
+    pub const fn silence(self) -> Option<Duration> {
+        match self {
+            Self::Eda | Self::PolarEcg | Self::PolarPpg | Self::ShimmerGsr => Some(SILENCE),
+            Self::HeartRate | Self::PolarPpi | Self::HealthyPiGsr => None,
         }
     }
 

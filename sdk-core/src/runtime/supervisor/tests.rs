@@ -1,0 +1,197 @@
+//! A supervisor over a transport made of channels, in virtual time.
+
+use super::*;
+use async_trait::async_trait;
+use protocol::{
+    consent::{Modality, Purpose},
+    gatt,
+};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+use uuid::Uuid;
+
+/// What the next tries to open come to, and what was asked.
+#[derive(Default)]
+struct Air {
+    /// Notifications of each link; an error is a failed try.
+    tries: Mutex<Vec<Result<mpsc::Receiver<Notification>, LinkError>>>,
+    opened: Mutex<Vec<(Selector, Instant)>>,
+    closed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+struct Fake(Arc<Air>);
+
+#[async_trait]
+impl Transport for Fake {
+    async fn open(
+        &self,
+        selector: &Selector,
+        _: &Permit<Collect>,
+        _: SessionClock,
+    ) -> Result<Box<dyn Link>, LinkError> {
+        self.0.opened.lock().unwrap().push((selector.clone(), Instant::now()));
+        let next = self.0.tries.lock().unwrap().pop();
+        match next {
+            Some(Ok(queue)) => Ok(Box::new(FakeLink { queue, air: Arc::clone(&self.0) })),
+            Some(Err(error)) => Err(error),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct FakeLink {
+    queue: mpsc::Receiver<Notification>,
+    air: Arc<Air>,
+}
+
+#[async_trait]
+impl Link for FakeLink {
+    async fn next(&mut self) -> Option<Notification> {
+        self.queue.recv().await
+    }
+
+    async fn battery(&mut self) -> Option<u8> {
+        Some(80)
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.air.dropped.load(Ordering::Relaxed)
+    }
+
+    async fn close(self: Box<Self>) {
+        self.air.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A supervised device, and everything around it.
+struct Rig {
+    air: Arc<Air>,
+    gate: Gate,
+    epoch: watch::Sender<u64>,
+    inbox: mpsc::Receiver<Inbound>,
+    state: watch::Receiver<LinkState>,
+}
+
+impl Rig {
+    /// `tries` come one after the other.
+    fn start(
+        profile: DeviceProfile,
+        mut tries: Vec<Result<mpsc::Receiver<Notification>, LinkError>>,
+    ) -> Self {
+        tries.reverse();
+        let air = Arc::new(Air { tries: Mutex::new(tries), ..Air::default() });
+        let gate = Gate::new(Uuid::nil(), Uuid::nil());
+        gate.grant("1", &[(profile.modality(), Purpose::Collect)], None, 0);
+        let (epoch, epochs) = watch::channel(gate.epoch().0);
+        let (inbound, inbox) = mpsc::channel(64);
+        let (state, states) = watch::channel(LinkState::Closed);
+        let supervisor = Supervisor {
+            device: 0,
+            profile,
+            selector: profile.selector(None),
+            transport: Arc::new(Fake(Arc::clone(&air))),
+            clock: SessionClock::start(),
+            gate: gate.clone(),
+            epoch: epochs,
+            inbound,
+            state,
+        };
+        tokio::spawn(supervisor.run());
+        Self { air, gate, epoch, inbox, state: states }
+    }
+
+    async fn until(&mut self, wanted: impl FnMut(&LinkState) -> bool) {
+        self.state.wait_for(wanted).await.unwrap();
+    }
+
+    fn opened(&self) -> Vec<(Selector, Instant)> {
+        self.air.opened.lock().unwrap().clone()
+    }
+}
+
+fn notification() -> Notification {
+    let characteristic = gatt::PMD_DATA;
+    Notification { characteristic, bytes: vec![0; 10], arrived: crate::clock::Nanos::ZERO }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_tried_again_with_the_same_hello() {
+    let (first, queue) = mpsc::channel(8);
+    let (_second, again) = mpsc::channel(8);
+    let aborted = || LinkError::Failed("le-connection-abort-by-local".into());
+    let tries = vec![Err(aborted()), Ok(queue), Err(aborted()), Err(aborted()), Ok(again)];
+    let mut rig = Rig::start(DeviceProfile::PolarEcg, tries);
+    rig.until(|state| *state == LinkState::Connected).await;
+    assert_eq!(rig.opened().len(), 2);
+    drop(first); // The link is lost.
+    rig.until(|state| *state != LinkState::Connected).await;
+    rig.until(|state| *state == LinkState::Connected).await;
+    let opened = rig.opened();
+    assert_eq!(opened.len(), 5);
+    assert!(opened.iter().all(|(selector, _)| *selector == opened[0].0));
+    assert_eq!(opened[0].0.hello.len(), 4, "two streams stopped and started");
+    assert_eq!(rig.air.closed.load(Ordering::Relaxed), 1, "the lost link is closed all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_falls_at_once_is_tried_less_and_less_often() {
+    let tries = (0..200).map(|_| Ok(mpsc::channel(1).1)).collect();
+    let rig = Rig::start(DeviceProfile::Eda, tries);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let opened = rig.opened();
+    // Waits are even between zero and 1.5 s once the ceiling is reached: 80 tries, not 1,200.
+    assert!((40..160).contains(&opened.len()), "{}", opened.len());
+    assert!(opened.windows(2).all(|pair| pair[1].1 - pair[0].1 <= LONGEST_WAIT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_dies_silently_is_started_again() {
+    for (profile, starts) in [(DeviceProfile::PolarEcg, 2), (DeviceProfile::HealthyPiGsr, 1)] {
+        let (sender, queue) = mpsc::channel(8);
+        let mut rig = Rig::start(profile, vec![Ok(queue)]);
+        rig.until(|state| *state == LinkState::Connected).await;
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            sender.send(notification()).await.unwrap();
+        }
+        assert_eq!(rig.opened().len(), 1, "it speaks now and then");
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(rig.opened().len(), starts, "{profile:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_link_dropped_is_passed_on() {
+    let (sender, queue) = mpsc::channel(8);
+    let mut rig = Rig::start(DeviceProfile::Eda, vec![Ok(queue)]);
+    rig.until(|state| *state == LinkState::Connected).await;
+    rig.air.dropped.store(3, Ordering::Relaxed);
+    sender.send(notification()).await.unwrap();
+    rig.air.dropped.store(5, Ordering::Relaxed);
+    drop(sender);
+    rig.until(|state| *state != LinkState::Connected).await;
+    let mut dropped = 0;
+    while let Ok(inbound) = rig.inbox.try_recv() {
+        if let Inbound::Overflowed { count } = inbound {
+            dropped += count;
+        }
+    }
+    assert_eq!(dropped, 5, "to the last one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn withdrawal_closes_and_nothing_is_looked_for_any_more() {
+    let (_sender, queue) = mpsc::channel(8);
+    let mut rig = Rig::start(DeviceProfile::PolarPpg, vec![Ok(queue)]);
+    rig.until(|state| *state == LinkState::Connected).await;
+    assert!(rig.gate.permit::<Collect>(Modality::Hrv).is_ok());
+    rig.gate.withdraw(0);
+    rig.epoch.send_replace(rig.gate.epoch().0);
+    rig.until(|state| *state == LinkState::Closed).await;
+    assert_eq!(rig.air.closed.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(rig.opened().len(), 1);
+}
