@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::physiology::{Beat, Script, Session};
+use crate::physiology::{Beat, Heart, Script, Session, Skin};
 
 /// What a device measures. Devices given the same source measure the same body: a wristband and a
 /// strap with clones of one source stay aligned.
@@ -33,7 +33,83 @@ impl Source {
     pub fn tape(tape: Tape) -> Self {
         Self::Tape(Arc::new(tape))
     }
+
+    /// The beats of the source from its start.
+    pub(crate) fn beats(&self) -> Beats {
+        match self {
+            Self::Simulated { seed, script } => Beats::Body(Box::new(Heart::new(*seed, script))),
+            Self::Tape(tape) => Beats::Tape(Arc::clone(tape), 0),
+        }
+    }
+
+    /// The skin of the source from its start.
+    pub(crate) fn conductance(&self) -> Conductance {
+        match self {
+            Self::Simulated { seed, script } => {
+                Conductance::Body(Box::new(Skin::new(*seed, script)))
+            }
+            Self::Tape(tape) => Conductance::Tape(Arc::clone(tape)),
+        }
+    }
 }
+
+/// The beats of a source.
+#[derive(Debug, Clone)]
+pub(crate) enum Beats {
+    /// Of a body: a device times the intervals by its own clock.
+    Body(Box<Heart>),
+    /// Of a recording: the intervals were timed by its own device.
+    Tape(Arc<Tape>, usize),
+}
+
+impl Beats {
+    /// What a device whose clock runs at `rate` makes of an interval.
+    pub(crate) fn timed_by(&self, rate: f64) -> f64 {
+        match self {
+            Self::Body(_) => rate,
+            Self::Tape(..) => 1.0,
+        }
+    }
+}
+
+impl Iterator for Beats {
+    type Item = Beat;
+
+    fn next(&mut self) -> Option<Beat> {
+        match self {
+            Self::Body(heart) => heart.next(),
+            Self::Tape(tape, index) => {
+                *index += 1;
+                tape.beats.get(*index - 1).copied()
+            }
+        }
+    }
+}
+
+/// The skin of a source.
+#[derive(Debug, Clone)]
+pub(crate) enum Conductance {
+    Body(Box<Skin>),
+    Tape(Arc<Tape>),
+}
+
+impl Conductance {
+    /// Microsiemens at `at_s`, which does not go back; the latest sample of a recording. `None`
+    /// after the end of a recording.
+    pub(crate) fn microsiemens_at(&mut self, at_s: f64) -> Option<f64> {
+        match self {
+            Self::Body(skin) => Some(skin.microsiemens_at(at_s)),
+            // A device sample that falls on a tape sample is that one, whatever the rounding.
+            Self::Tape(tape) => {
+                let index = (at_s * tape.eda_hz + TAPE_ROUNDING).floor() as usize;
+                tape.eda_microsiemens.get(index).copied()
+            }
+        }
+    }
+}
+
+/// A thousandth of a sample of a tape: more than a nanosecond at any rate.
+const TAPE_ROUNDING: f64 = 1e-3;
 
 /// A recording, on the time line of its session (0 = its start). Any of its parts may be empty.
 #[derive(Debug, Clone, PartialEq)]

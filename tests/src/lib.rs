@@ -7,5 +7,7 @@
     reason = "everything here is for tests"
 )]
 
+pub mod accounts;
 pub mod data;
 pub mod rig;
+pub mod soak;

@@ -94,9 +94,23 @@ impl Rig {
     /// When it cannot start.
     #[must_use]
     pub fn session(&self, gate: Gate, sync: Option<SyncConfig>) -> Session {
+        self.session_of(DEVICES.map(|profile| (profile, None)).to_vec(), gate, sync)
+    }
+
+    /// Starts a session with these devices, by address where one of several is meant.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn session_of(
+        &self,
+        devices: Vec<(DeviceProfile, Option<String>)>,
+        gate: Gate,
+        sync: Option<SyncConfig>,
+    ) -> Session {
         let config = SessionConfig {
             pipeline: pipeline(),
-            devices: DEVICES.map(|profile| (profile, None)).to_vec(),
+            devices,
             report_every: Duration::from_millis(500),
             sync,
         };

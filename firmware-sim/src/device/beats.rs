@@ -1,37 +1,29 @@
-//! The heart side of a strap: one notification a beat.
+//! Heart rate as a strap gives it: one notification a beat.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range};
 
 use protocol::heart_rate::{HeartRateMeasurement, RR_TICKS_PER_SECOND};
 
-use super::{clock::DeviceClock, nanos};
+use super::{channel::Piece, clock::DeviceClock, conditions::Conditions, nanos};
 use crate::{
     fault::Injected,
-    physiology::{Beat, Heart},
-    source::{Source, Tape},
+    physiology::Beat,
+    source::{Beats, Source},
 };
 
 #[derive(Debug)]
 pub(super) struct BeatStream {
     heart: Beats,
+    /// Device seconds in a second of the source.
+    rate: f64,
     next: Option<Beat>,
     /// The strap notices that it hears nothing, at this time.
     silence_ns: Option<u64>,
     recent_rr_s: VecDeque<f64>,
     last: Option<Beat>,
     withholding: bool,
-    /// True time, in nanoseconds, during which the electrodes touch nothing.
-    pub(super) off_skin: Range<u64>,
-    /// Beats to come whose interval is absurd.
-    pub(super) absurd: u64,
-}
-
-#[derive(Debug)]
-enum Beats {
-    /// The strap times intervals by its own clock.
-    Body(Box<Heart>, DeviceClock),
-    /// The recording's intervals were timed by its own device.
-    Tape(Arc<Tape>, usize),
+    /// Beats reported so far.
+    reported: u64,
 }
 
 /// The heart rate field is a mean over this many beats; straps smooth over some seconds.
@@ -41,21 +33,16 @@ const GAP_SHARE: f64 = 0.5;
 
 impl BeatStream {
     pub(super) fn new(clock: DeviceClock, source: &Source) -> Self {
-        let mut heart = match source {
-            Source::Simulated { seed, script } => {
-                Beats::Body(Box::new(Heart::new(*seed, script)), clock)
-            }
-            Source::Tape(tape) => Beats::Tape(Arc::clone(tape), 0),
-        };
+        let mut heart = source.beats();
         Self {
             next: heart.next(),
+            rate: heart.timed_by(clock.rate()),
             heart,
             silence_ns: None,
             recent_rr_s: VecDeque::with_capacity(SMOOTHED_BEATS),
             last: None,
             withholding: false,
-            off_skin: 0..0,
-            absurd: 0,
+            reported: 0,
         }
     }
 
@@ -63,36 +50,35 @@ impl BeatStream {
         self.silence_ns.or_else(|| Some(nanos(self.next?.at_s)))
     }
 
-    /// The payload that is due, and on to the next; `None` when the strap keeps silent.
-    pub(super) fn take(&mut self, counts: &mut Injected) -> Option<Vec<u8>> {
+    /// What is due, and on to the next; `None` when the strap keeps silent.
+    pub(super) fn take(&mut self, now: &mut Conditions, counts: &mut Injected) -> Option<Piece> {
+        let none = self.reported..self.reported;
         if self.silence_ns.take().is_some() {
-            return Some(lost_contact());
+            return Some(Piece::whole(lost_contact(), none));
         }
         let beat = self.next?;
         self.last = Some(beat);
         self.next = self.heart.next();
         self.silence_ns = self.silence_before_next();
-        if self.hidden(beat) {
+        if hidden(beat, &now.off_skin) {
             counts.withheld_beats += 1;
             let first = !std::mem::replace(&mut self.withholding, true);
-            return first.then(lost_contact);
+            return first.then(|| Piece::whole(lost_contact(), none));
         }
         self.withholding = false;
-        Some(self.report(beat, counts))
+        let beat = Beat { rr_s: beat.rr_s * self.rate, ..beat };
+        self.reported += 1;
+        Some(Piece::whole(self.report(beat, now, counts), none.start..self.reported))
     }
 
-    fn report(&mut self, beat: Beat, counts: &mut Injected) -> Vec<u8> {
+    fn report(&mut self, beat: Beat, now: &mut Conditions, counts: &mut Injected) -> Vec<u8> {
         if self.recent_rr_s.len() == SMOOTHED_BEATS {
             self.recent_rr_s.pop_front();
         }
         self.recent_rr_s.push_back(beat.rr_s);
         let mean_s = self.recent_rr_s.iter().sum::<f64>() / self.recent_rr_s.len() as f64;
-        let mut rr = (beat.rr_s * f64::from(RR_TICKS_PER_SECOND)).round() as u16;
-        if self.absurd > 0 {
-            rr = if self.absurd.is_multiple_of(2) { 0 } else { u16::MAX };
-            self.absurd -= 1;
-            counts.absurd_rr += 1;
-        }
+        let rr = (beat.rr_s * f64::from(RR_TICKS_PER_SECOND)).round() as u16;
+        let rr = now.absurd_interval(counts).unwrap_or(rr);
         HeartRateMeasurement {
             heart_rate_bpm: (60.0 / mean_s).round() as u16,
             contact: Some(true),
@@ -100,12 +86,6 @@ impl BeatStream {
             rr_1024ths: vec![rr],
         }
         .encode()
-    }
-
-    /// No part of the beat's interval may fall into a lost contact.
-    fn hidden(&self, beat: Beat) -> bool {
-        let (begin_ns, end_ns) = (nanos(beat.at_s - beat.rr_s), nanos(beat.at_s));
-        begin_ns < self.off_skin.end && end_ns >= self.off_skin.start
     }
 
     /// When the strap notices that the beat after the last one does not come, if a gap follows.
@@ -117,19 +97,10 @@ impl BeatStream {
     }
 }
 
-impl Beats {
-    fn next(&mut self) -> Option<Beat> {
-        match self {
-            Self::Body(heart, clock) => {
-                let beat = heart.next()?;
-                Some(Beat { rr_s: beat.rr_s * clock.rate(), ..beat })
-            }
-            Self::Tape(tape, index) => {
-                *index += 1;
-                tape.beats.get(*index - 1).copied()
-            }
-        }
-    }
+/// No part of the beat's interval may fall into a lost contact.
+pub(super) fn hidden(beat: Beat, off_skin: &Range<u64>) -> bool {
+    let (begin_ns, end_ns) = (nanos(beat.at_s - beat.rr_s), nanos(beat.at_s));
+    begin_ns < off_skin.end && end_ns >= off_skin.start
 }
 
 /// What a strap says when it loses the skin: contact supported, not detected, no rate.

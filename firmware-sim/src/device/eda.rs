@@ -1,10 +1,10 @@
 //! The skin-conductance side of a wristband: samples on the device's own ticks, in batches.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use protocol::eda_profile::{EdaMeasurement, picosiemens};
 
-use super::clock::DeviceClock;
+use super::{channel::Piece, clock::DeviceClock, conditions::Conditions};
 use crate::{
     fault::Injected,
     physiology::Skin,
@@ -25,12 +25,6 @@ pub(super) struct EdaStream {
     zero_sample: u64,
     zero_ticks: u32,
     clock_was_reset: bool,
-    /// True time, in nanoseconds, during which the electrodes touch nothing.
-    pub(super) off_skin: Range<u64>,
-    /// True time during which samples read full scale.
-    pub(super) saturated: Range<u64>,
-    /// True time during which samples hold no reading.
-    pub(super) no_reading: Range<u64>,
 }
 
 #[derive(Debug)]
@@ -59,9 +53,6 @@ impl EdaStream {
             zero_sample: 0,
             zero_ticks: spec.clock_start_ticks,
             clock_was_reset: false,
-            off_skin: 0..0,
-            saturated: 0..0,
-            no_reading: 0..0,
         }
     }
 
@@ -71,8 +62,14 @@ impl EdaStream {
         (samples > 0).then(|| self.sampled_ns(self.sample + samples - 1))
     }
 
-    /// The payload that is due, and on to the next.
-    pub(super) fn take(&mut self, sequence: u16, battery: u8, counts: &mut Injected) -> Vec<u8> {
+    /// What is due, and on to the next.
+    pub(super) fn take(
+        &mut self,
+        sequence: u16,
+        battery: u8,
+        now: &Conditions,
+        counts: &mut Injected,
+    ) -> Piece {
         let first = self.sample;
         let full_scale =
             u32::from(self.range_tenth_microsiemens) * PICOSIEMENS_PER_TENTH_MICROSIEMENS;
@@ -81,22 +78,22 @@ impl EdaStream {
         for sample in first..first + self.samples_in_next() {
             let at_ns = self.sampled_ns(sample);
             let reading = self.signal.picosiemens(sample, at_ns).filter(|v| *v <= full_scale);
-            samples.push(if self.off_skin.contains(&at_ns) {
+            samples.push(if now.off_skin.contains(&at_ns) {
                 contact = false;
                 None
-            } else if self.saturated.contains(&at_ns) {
+            } else if now.saturated.contains(&at_ns) {
                 saturated = true;
                 counts.saturated_samples += 1;
                 Some(full_scale)
             } else {
-                let reading = reading.filter(|_| !self.no_reading.contains(&at_ns));
+                let reading = reading.filter(|_| !now.no_reading.contains(&at_ns));
                 counts.missing_samples += u64::from(reading.is_none());
                 reading
             });
         }
         self.sample = first + samples.len() as u64;
         let passed = (first - self.zero_sample) * u64::from(self.interval_ticks);
-        EdaMeasurement {
+        let bytes = EdaMeasurement {
             sequence,
             ticks: self.zero_ticks.wrapping_add(passed as u32),
             interval_ticks: self.interval_ticks,
@@ -107,7 +104,8 @@ impl EdaStream {
             battery_percent: Some(battery),
             samples_picosiemens: samples,
         }
-        .encode()
+        .encode();
+        Piece::whole(bytes, first..self.sample)
     }
 
     /// The clock starts again at zero with the next notification's first sample.

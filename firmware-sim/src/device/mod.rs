@@ -3,40 +3,59 @@
 //! Its clock is a crystal with drift; its schedule, battery and faults are all functions of the
 //! seed and of the time passed in. Times are true nanoseconds since the session began.
 //!
+//! A device has one or more streams. Some are always on; those of a Polar and a Shimmer run from
+//! the command that starts them to the one that stops them, and must be started again after a lost
+//! link.
+//!
 //! **The air.** A wearable without storage loses what it measures while nobody is subscribed: the
 //! sequence goes on, the measurement counts as [`Injected::unsent`].
 
 mod air;
 mod battery;
 mod beats;
+mod channel;
 mod clock;
+mod conditions;
 mod eda;
+mod frames;
+mod grid;
+mod kind;
+mod pmd;
+mod ppi;
+mod sending;
+mod shimmer;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
-use protocol::gatt;
+use protocol::{eda_profile::TICKS_PER_SECOND, gatt};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    fault::{Fault, FaultKind, Injected},
+    fault::{Fault, FaultKind, Injected, Signal},
     source::{Source, TapeError},
-    spec::{DeviceKind, DeviceSpec, SpecError},
+    spec::{DeviceSpec, SpecError},
 };
 use air::Air;
 use battery::Battery;
-use beats::BeatStream;
+use channel::{Channel, Sensor, Told};
 use clock::DeviceClock;
-use eda::EdaStream;
+use conditions::Conditions;
+pub(crate) use kind::services;
 
 /// One value pushed by a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
     /// The characteristic.
     pub characteristic: Uuid,
-    /// Counts this device's notifications of this characteristic from 0; lost ones are skipped,
-    /// copies repeat it. The low 16 bits are the sequence inside an EDA payload.
+    /// Counts this device's notifications of this stream from 0; lost ones are skipped, copies
+    /// repeat it. The low 16 bits are the sequence inside an EDA payload. Battery levels and
+    /// answers to commands are streams of their own.
     pub sequence: u64,
+    /// What it is of; `None` for battery levels and answers to commands.
+    pub signal: Option<Signal>,
+    /// The samples it holds, or holds parts of, counted from 0.
+    pub samples: Range<u64>,
     /// When it was to be sent, in true nanoseconds of the session.
     pub due_ns: u64,
     /// The payload.
@@ -51,6 +70,18 @@ pub enum Output {
     /// Something has gone wrong: by script or by [`Device::inject`]. What it does to measurements
     /// is done already; losing the link or the adapter is for the other side to act out.
     Fault(FaultKind),
+}
+
+/// Why a device refuses what is written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WriteError {
+    /// Nothing can be written there.
+    #[error("Write not permitted")]
+    NotPermitted,
+    /// Its answer would reach nobody: the client must turn indications on before it asks (ATT
+    /// error "client characteristic configuration descriptor improperly configured").
+    #[error("Operation failed with ATT error: 0xfd")]
+    NobodyListens,
 }
 
 /// Why a device cannot be built.
@@ -88,22 +119,19 @@ pub enum DeviceError {
 #[derive(Debug)]
 pub struct Device {
     spec: DeviceSpec,
-    sensor: Sensor,
+    clock: DeviceClock,
+    /// The stream the device is worn for is the first.
+    channels: Vec<Channel>,
+    conditions: Conditions,
     battery: Battery,
     air: Air,
     faults: VecDeque<Fault>,
     link_up: bool,
     subscribed: Vec<Uuid>,
-    sequence: u64,
     battery_sequence: u64,
+    answer_sequence: u64,
     ready: VecDeque<Output>,
     injected: Injected,
-}
-
-#[derive(Debug)]
-enum Sensor {
-    Eda(EdaStream),
-    Beats(BeatStream),
 }
 
 /// What stands next on a device's schedule, in order of precedence at equal times.
@@ -111,7 +139,7 @@ enum Sensor {
 enum Next {
     Fault,
     Battery,
-    Measurement,
+    Measurement(usize),
 }
 
 impl Device {
@@ -126,22 +154,20 @@ impl Device {
             tape.check().map_err(named)?;
         }
         let clock = DeviceClock::new(spec.drift_ppm);
-        let sensor = match spec.kind {
-            DeviceKind::Wristband => Sensor::Eda(EdaStream::new(&spec, clock, source)),
-            DeviceKind::Strap => Sensor::Beats(BeatStream::new(clock, source)),
-        };
         let mut faults: Vec<Fault> =
             faults.into_iter().filter(|fault| fault.device == spec.name).collect();
         faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         Ok(Self {
-            sensor,
+            clock,
+            channels: kind::channels(&spec, clock, source),
+            conditions: Conditions::new(clock_start_ns(spec.clock_start_ticks)),
             battery: Battery::new(spec.battery),
             air: Air::new(spec.seed),
             faults: faults.into(),
             link_up: false,
             subscribed: Vec::new(),
-            sequence: 0,
             battery_sequence: 0,
+            answer_sequence: 0,
             ready: VecDeque::new(),
             injected: Injected::default(),
             spec,
@@ -171,7 +197,7 @@ impl Device {
                     self.inject(fault.kind, due_ns);
                 }
                 Next::Battery => self.notify_battery(due_ns),
-                Next::Measurement => self.measure(due_ns),
+                Next::Measurement(channel) => self.measure(channel, due_ns),
             }
         }
     }
@@ -184,47 +210,50 @@ impl Device {
     /// Makes something go wrong now.
     pub fn inject(&mut self, kind: FaultKind, now_ns: u64) {
         self.ready.push_back(Output::Fault(kind));
-        let until = |for_s: f64| now_ns.saturating_add(nanos(for_s));
-        match (kind, &mut self.sensor) {
-            (FaultKind::LinkDrop | FaultKind::OutOfRange { .. }, _) => {
-                self.injected.link_drops += u64::from(self.link_up);
+        let until = |for_s: f64| now_ns..now_ns.saturating_add(nanos(for_s));
+        let (conditions, injected) = (&mut self.conditions, &mut self.injected);
+        let measures = |signals: &[Signal]| {
+            self.channels.iter().any(|channel| signals.contains(&channel.signal))
+        };
+        match kind {
+            FaultKind::LinkDrop | FaultKind::OutOfRange { .. } => {
+                injected.link_drops += u64::from(self.link_up);
                 self.link_down();
             }
-            (FaultKind::AdapterOff { .. }, _) => self.injected.adapter_offs += 1,
-            (FaultKind::LowBattery { percent }, _) => {
-                self.injected.battery_changes += 1;
+            FaultKind::AdapterOff { .. } => injected.adapter_offs += 1,
+            FaultKind::LowBattery { percent } => {
+                injected.battery_changes += 1;
                 self.battery.set(percent.min(100), now_ns);
             }
-            (FaultKind::Lose { count }, _) => self.air.lose += u64::from(count),
-            (FaultKind::Duplicate { count }, _) => self.air.duplicate += u64::from(count),
-            (FaultKind::Reorder, _) => self.air.reorder += 1,
-            (FaultKind::OddPayload { form }, _) => self.air.odd.push_back(form),
-            (FaultKind::ContactLoss { for_s }, Sensor::Eda(eda)) => {
-                self.injected.contact_losses += 1;
-                eda.off_skin = now_ns..until(for_s);
+            FaultKind::Lose { count } => self.air.lose += u64::from(count),
+            FaultKind::Duplicate { count } => self.air.duplicate += u64::from(count),
+            FaultKind::Reorder => self.air.reorder += 1,
+            FaultKind::OddPayload { form } => self.air.odd.push_back(form),
+            FaultKind::ContactLoss { for_s } => {
+                injected.contact_losses += 1;
+                conditions.off_skin = until(for_s);
             }
-            (FaultKind::ContactLoss { for_s }, Sensor::Beats(beats)) => {
-                self.injected.contact_losses += 1;
-                beats.off_skin = now_ns..until(for_s);
+            FaultKind::ClockReset => {
+                if let [Channel { sensor: Sensor::Eda(eda), .. }] = self.channels.as_mut_slice() {
+                    eda.reset_clock();
+                } else if !self.spec.kind.sends_clock() {
+                    return;
+                }
+                injected.clock_resets += 1;
+                conditions.reset_clock(self.clock.device_ns(now_ns));
             }
-            (FaultKind::ClockReset, Sensor::Eda(eda)) => {
-                self.injected.clock_resets += 1;
-                eda.reset_clock();
+            FaultKind::Saturated { for_s } if measures(&[Signal::Eda]) => {
+                conditions.saturated = until(for_s);
             }
-            (FaultKind::Saturated { for_s }, Sensor::Eda(eda)) => {
-                eda.saturated = now_ns..until(for_s);
+            FaultKind::NoReading { for_s } if measures(&[Signal::Eda]) => {
+                conditions.no_reading = until(for_s);
             }
-            (FaultKind::NoReading { for_s }, Sensor::Eda(eda)) => {
-                eda.no_reading = now_ns..until(for_s);
+            FaultKind::AbsurdRr { count } if measures(&[Signal::Beats, Signal::Ppi]) => {
+                conditions.absurd += u64::from(count);
             }
-            (FaultKind::AbsurdRr { count }, Sensor::Beats(beats)) => {
-                beats.absurd += u64::from(count);
-            }
-            (
-                FaultKind::ClockReset | FaultKind::Saturated { .. } | FaultKind::NoReading { .. },
-                Sensor::Beats(_),
-            )
-            | (FaultKind::AbsurdRr { .. }, Sensor::Eda(_)) => {}
+            FaultKind::Saturated { .. }
+            | FaultKind::NoReading { .. }
+            | FaultKind::AbsurdRr { .. } => {}
         }
     }
 
@@ -238,6 +267,9 @@ impl Device {
         self.link_up = false;
         self.subscribed.clear();
         self.forget_held();
+        for channel in &mut self.channels {
+            channel.sever(&mut self.injected);
+        }
     }
 
     /// A client turns notifications of `characteristic` on or off.
@@ -245,38 +277,64 @@ impl Device {
         self.subscribed.retain(|other| *other != characteristic);
         if on {
             self.subscribed.push(characteristic);
-        } else if characteristic == self.measurement() {
+        } else if self.is_measurement(characteristic) {
             self.forget_held();
         }
+    }
+
+    /// A client writes `bytes` to `characteristic` at `now_ns`. What the device answers is ready
+    /// at once.
+    ///
+    /// # Errors
+    /// [`WriteError`] as a client sees it. What is wrong with the bytes is not an error here: a
+    /// device answers that in its own way, or not at all.
+    pub fn write(
+        &mut self,
+        characteristic: Uuid,
+        bytes: &[u8],
+        now_ns: u64,
+    ) -> Result<(), WriteError> {
+        match characteristic {
+            gatt::PMD_CONTROL if !pmd::streams(self.spec.kind).is_empty() => {
+                if !self.subscribed.contains(&gatt::PMD_CONTROL) {
+                    return Err(WriteError::NobodyListens);
+                }
+                let (kind, counts) = (self.spec.kind, &mut self.injected);
+                let bytes = pmd::command(bytes, kind, &mut self.channels, now_ns, counts);
+                self.answer(gatt::PMD_CONTROL, bytes, now_ns);
+                Ok(())
+            }
+            gatt::SHIMMER_TO_DEVICE => self.write_serial(bytes, now_ns),
+            _ => Err(WriteError::NotPermitted),
+        }
+    }
+
+    /// The signals of streams that someone has started and nobody stopped.
+    #[must_use]
+    pub fn started(&self) -> Vec<Signal> {
+        let started = |channel: &&Channel| channel.told == Told::Running;
+        self.channels.iter().filter(started).map(|channel| channel.signal).collect()
     }
 
     /// What a client reads from `characteristic` at `now_ns`; `None` when it cannot be read.
     #[must_use]
     pub fn read(&self, characteristic: Uuid, now_ns: u64) -> Option<Vec<u8>> {
-        const CHEST: u8 = 1;
-        let text = |text: &str| Some(text.as_bytes().to_vec());
         match characteristic {
             gatt::BATTERY_LEVEL => Some(vec![self.battery.percent(now_ns)]),
-            gatt::BODY_SENSOR_LOCATION if self.spec.kind == DeviceKind::Strap => Some(vec![CHEST]),
-            gatt::MANUFACTURER_NAME => text("Attune (simulated)"),
-            gatt::MODEL_NUMBER => text(match self.spec.kind {
-                DeviceKind::Wristband => "Simulated wristband",
-                DeviceKind::Strap => "Simulated strap",
-            }),
-            gatt::SERIAL_NUMBER => text(&self.spec.address.replace(':', "")),
-            gatt::FIRMWARE_REVISION => text(env!("CARGO_PKG_VERSION")),
-            gatt::HARDWARE_REVISION => text("simulated"),
-            _ => None,
+            other => kind::read(&self.spec, other),
         }
     }
 
-    /// The characteristic this device measures with.
+    /// The characteristic of the stream this device is worn for.
     #[must_use]
     pub fn measurement(&self) -> Uuid {
-        match self.sensor {
-            Sensor::Eda(_) => gatt::EDA_MEASUREMENT,
-            Sensor::Beats(_) => gatt::HEART_RATE_MEASUREMENT,
-        }
+        self.channels.first().map_or(Uuid::nil(), |channel| channel.characteristic)
+    }
+
+    /// Whether measurements are notified by this characteristic.
+    #[must_use]
+    pub fn is_measurement(&self, characteristic: Uuid) -> bool {
+        self.channels.iter().any(|channel| channel.characteristic == characteristic)
     }
 
     /// What it is.
@@ -294,55 +352,17 @@ impl Device {
     fn next(&self) -> Option<(u64, Next)> {
         let fault = self.faults.front().map(|fault| (nanos(fault.at_s), Next::Fault));
         let battery = self.battery.next_due_ns().map(|due| (due, Next::Battery));
-        let measurement = match &self.sensor {
-            Sensor::Eda(eda) => eda.next_due_ns(),
-            Sensor::Beats(beats) => beats.next_due_ns(),
+        let due = |(index, channel): (usize, &Channel)| {
+            Some((channel.next_due_ns()?, Next::Measurement(index)))
         };
-        let measurement = measurement.map(|due| (due, Next::Measurement));
-        [fault, battery, measurement].into_iter().flatten().min()
+        let measurements = self.channels.iter().enumerate().filter_map(due);
+        measurements.chain(fault).chain(battery).min()
     }
+}
 
-    fn measure(&mut self, due_ns: u64) {
-        let battery = self.battery.percent(due_ns);
-        let counts = &mut self.injected;
-        let bytes = match &mut self.sensor {
-            Sensor::Eda(eda) => Some(eda.take(self.sequence as u16, battery, counts)),
-            Sensor::Beats(beats) => beats.take(counts),
-        };
-        let Some(bytes) = bytes else { return };
-        let characteristic = self.measurement();
-        let sequence = self.sequence;
-        self.sequence += 1;
-        if !self.subscribed.contains(&characteristic) {
-            self.injected.unsent += 1;
-            return;
-        }
-        let notification = Notification { characteristic, sequence, due_ns, bytes };
-        for arriving in self.air.carry(notification, &mut self.injected) {
-            self.injected.sent += 1;
-            self.ready.push_back(Output::Notification(arriving));
-        }
-    }
-
-    fn notify_battery(&mut self, due_ns: u64) {
-        let percent = self.battery.announce();
-        let sequence = self.battery_sequence;
-        self.battery_sequence += 1;
-        if self.subscribed.contains(&gatt::BATTERY_LEVEL) {
-            self.injected.sent += 1;
-            self.ready.push_back(Output::Notification(Notification {
-                characteristic: gatt::BATTERY_LEVEL,
-                sequence,
-                due_ns,
-                bytes: vec![percent],
-            }));
-        }
-    }
-
-    /// A measurement held back to be reordered goes down with the link.
-    fn forget_held(&mut self) {
-        self.injected.lost += u64::from(self.air.held.take().is_some());
-    }
+/// Ticks of the device clock in nanoseconds, to the nearest: they survive the way back.
+fn clock_start_ns(ticks: u32) -> u64 {
+    (u64::from(ticks) * 1_000_000_000).div_ceil(u64::from(TICKS_PER_SECOND))
 }
 
 /// Seconds to whole nanoseconds; nothing negative, nothing over 584 years.

@@ -16,7 +16,7 @@ use super::{
     objects::{self, CHARACTERISTIC_INTERFACE, DEVICE_INTERFACE, property_changed},
 };
 use crate::{
-    device::{Notification, Output},
+    device::{Notification, Output, WriteError},
     fault::FaultKind,
 };
 
@@ -28,6 +28,7 @@ pub(super) enum Command {
     Connect { reply: Reply },
     Disconnect { done: oneshot::Sender<()> },
     Notify { characteristic: Uuid, on: bool, reply: Reply },
+    Write { characteristic: Uuid, bytes: Vec<u8>, reply: Reply },
     AdapterOff,
     Inject { kind: FaultKind, done: oneshot::Sender<()> },
 }
@@ -93,12 +94,17 @@ impl Actor {
             Command::Notify { characteristic, on, reply } => {
                 let _ = reply.send(self.notify(characteristic, on).await?);
             }
+            Command::Write { characteristic, bytes, reply } => {
+                // The answer of the device may be on its way before that of the daemon, as with
+                // the real one.
+                let written = self.write(characteristic, bytes);
+                self.act_out_ready().await?;
+                let _ = reply.send(written);
+            }
             Command::Inject { kind, done } => {
                 let now_ns = self.hub.session_ns();
                 self.handle().model().inject(kind, now_ns);
-                while let Some(output) = self.take_ready() {
-                    self.act_out(output).await?;
-                }
+                self.act_out_ready().await?;
                 let _ = done.send(());
             }
         }
@@ -172,7 +178,7 @@ impl Actor {
         let is_measurement = {
             let mut model = self.handle().model();
             model.subscribe(characteristic, on);
-            model.measurement() == characteristic
+            model.is_measurement(characteristic)
         };
         let device = self.handle().name.clone();
         self.hub.tell(|at_ns| match on {
@@ -192,6 +198,28 @@ impl Actor {
             });
         }
         Ok(Ok(()))
+    }
+
+    fn write(&self, characteristic: Uuid, bytes: Vec<u8>) -> Result<(), BluezError> {
+        if !self.handle().link().connected {
+            return Err(BluezError::NotConnected("Not Connected".into()));
+        }
+        let now_ns = self.hub.session_ns();
+        let written = self.handle().model().write(characteristic, &bytes, now_ns);
+        let device = self.handle().name.clone();
+        let accepted = written.is_ok();
+        self.hub.tell(|at_ns| SimEvent::Written { at_ns, device, characteristic, bytes, accepted });
+        written.map_err(|error| match error {
+            WriteError::NotPermitted => BluezError::NotPermitted(error.to_string()),
+            WriteError::NobodyListens => BluezError::Failed(error.to_string()),
+        })
+    }
+
+    async fn act_out_ready(&mut self) -> zbus::Result<()> {
+        while let Some(output) = self.take_ready() {
+            self.act_out(output).await?;
+        }
+        Ok(())
     }
 
     /// Does everything that is due.
@@ -242,7 +270,7 @@ impl Actor {
     }
 
     async fn send(&mut self, notification: Notification) -> zbus::Result<()> {
-        let Notification { characteristic, sequence, due_ns, bytes } = notification;
+        let Notification { characteristic, sequence, due_ns, bytes, .. } = notification;
         let Some(path) = self.handle().characteristic_path(characteristic) else { return Ok(()) };
         let begin_ns = self.session.borrow().map_or(0, |begin| self.hub.since_epoch_ns(begin));
         let written = Instant::now();

@@ -57,6 +57,19 @@ pub enum SimEvent {
         /// Which.
         characteristic: Uuid,
     },
+    /// A client wrote a value.
+    Written {
+        /// When.
+        at_ns: u64,
+        /// To whom.
+        device: String,
+        /// Which.
+        characteristic: Uuid,
+        /// What.
+        bytes: Vec<u8>,
+        /// The device took it.
+        accepted: bool,
+    },
     /// A value goes out to the client; told just before it does.
     Notification {
         /// When it was written.

@@ -22,6 +22,8 @@ use super::{
 const ADAPTER_ADDRESS: &str = "00:AA:01:00:00:42";
 /// What ATT agrees on with a present-day phone; leaves 244 bytes a notification.
 const ATT_MTU: u16 = 247;
+/// Op code and handle before the value of a write.
+const ATT_HEADER_BYTES: usize = 3;
 
 /// Errors as the daemon words them.
 #[derive(zbus::DBusError, Debug)]
@@ -34,6 +36,8 @@ pub(super) enum BluezError {
     NotConnected(String),
     NotPermitted(String),
     NotReady(String),
+    NotSupported(String),
+    InvalidValueLength(String),
 }
 
 type Options = HashMap<String, OwnedVariant>;
@@ -305,7 +309,7 @@ impl GattCharacteristic {
     }
 
     async fn notify(&self, on: bool) -> Result<(), BluezError> {
-        if !self.about.access.notify {
+        if !self.about.access.notify && !self.about.access.indicate {
             return Err(BluezError::NotPermitted("Notify not permitted".into()));
         }
         let (reply, receiver) = oneshot::channel();
@@ -321,8 +325,24 @@ impl GattCharacteristic {
         self.readable().ok_or_else(|| BluezError::NotPermitted("Read not permitted".into()))
     }
 
-    fn write_value(&self, _value: Vec<u8>, _options: Options) -> Result<(), BluezError> {
-        Err(BluezError::NotPermitted("Write not permitted".into()))
+    /// `type` in the options is `request` (the default), or `command` for a write without an
+    /// answer, which no device here offers.
+    async fn write_value(&self, value: Vec<u8>, options: Options) -> Result<(), BluezError> {
+        let command =
+            |kind: &OwnedVariant| String::try_from(kind.clone()).is_ok_and(|k| k == "command");
+        if !self.about.access.write {
+            return Err(BluezError::NotPermitted("Write not permitted".into()));
+        }
+        if options.get("type").is_some_and(command) {
+            return Err(BluezError::NotSupported("Operation is not supported".into()));
+        }
+        if value.len() > usize::from(ATT_MTU) - ATT_HEADER_BYTES {
+            return Err(BluezError::InvalidValueLength("Invalid Length".into()));
+        }
+        let (reply, receiver) = oneshot::channel();
+        let characteristic = self.about.uuid;
+        self.handle().send(Command::Write { characteristic, bytes: value, reply });
+        answer(receiver).await
     }
 
     async fn start_notify(&self) -> Result<(), BluezError> {
@@ -356,7 +376,12 @@ impl GattCharacteristic {
     #[zbus(property)]
     fn flags(&self) -> Vec<String> {
         let access = self.about.access;
-        let flags = [(access.read, "read"), (access.notify, "notify")];
+        let flags = [
+            (access.read, "read"),
+            (access.write, "write"),
+            (access.notify, "notify"),
+            (access.indicate, "indicate"),
+        ];
         flags.into_iter().filter(|(has, _)| *has).map(|(_, flag)| flag.to_owned()).collect()
     }
 

@@ -5,8 +5,9 @@
 //! subscribed to once, or [`Options::start_grace`] after the first, whichever is earlier; so the
 //! first samples of a recording are not lost, and skin and heart of one body stay aligned. From
 //! then on time never stops: what a device measures while its link is down is lost, as with a
-//! wearable without storage, and counted in [`Injected::unsent`]. The object tree
-//! of a device's services exists while it is connected, as with the real daemon.
+//! wearable without storage, and counted in [`Injected::unsent`]. A stream that wants a command
+//! runs from that command on. The object tree of a device's services exists while it is connected,
+//! as with the real daemon.
 
 mod actor;
 mod event;
@@ -27,7 +28,7 @@ use zbus::Connection;
 
 use crate::{
     device::{Device, DeviceError},
-    fault::{FaultError, FaultKind, FaultScript, Injected},
+    fault::{FaultError, FaultKind, FaultScript, Injected, Signal},
     source::Source,
     spec::DeviceSpec,
 };
@@ -208,6 +209,13 @@ impl FakeBluez {
     #[must_use]
     pub fn injected(&self, device: &str) -> Option<Injected> {
         Some(self.hub.device(device)?.model().injected())
+    }
+
+    /// The signals of `device` that a client has started and nobody has stopped; none for a name
+    /// nobody has.
+    #[must_use]
+    pub fn started(&self, device: &str) -> Vec<Signal> {
+        self.hub.device(device).map(|device| device.model().started()).unwrap_or_default()
     }
 
     /// Zero of every `at_ns` and `due_ns` of [`SimEvent`]s.

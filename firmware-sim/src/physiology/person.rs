@@ -34,6 +34,10 @@ pub struct Person {
     pub scr_decay_s: f64,
     /// How strongly states act on this body; 1 is average. Assumption.
     pub responsiveness: f64,
+    /// Height of the R wave on the chest, in millivolts: 0.5 to 2 in healthy adults. Assumption.
+    pub r_wave_millivolts: f64,
+    /// From the R wave to the pulse at the wrist, in seconds: 0.15 to 0.3 (Mukkamala et al. 2015).
+    pub pulse_transit_s: f64,
 }
 
 impl Person {
@@ -54,6 +58,8 @@ impl Person {
             scr_rise_s: (0.75 + 0.12 * normal(rng)).clamp(0.4, 1.1),
             scr_decay_s: (2.2 + 0.4 * normal(rng)).clamp(1.4, 4.0),
             responsiveness: log_normal(rng, 1.0, 0.25, 0.5..1.8),
+            r_wave_millivolts: log_normal(rng, 1.1, 0.25, 0.6..2.0),
+            pulse_transit_s: (0.22 + 0.02 * normal(rng)).clamp(0.15, 0.3),
         }
     }
 }

@@ -17,6 +17,12 @@ pub(super) enum Stream {
     SkinResponses = 6,
     SkinNoise = 7,
     Script = 8,
+    EcgNoise = 9,
+    PpgNoise = 10,
+    MotionBursts = 11,
+    MotionNoise = 12,
+    PosturePitch = 13,
+    PostureRoll = 14,
 }
 
 /// The stream of `seed` for one use.

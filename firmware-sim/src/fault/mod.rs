@@ -1,13 +1,17 @@
 //! What goes wrong, when, and the exact count of what did.
 
+mod counts;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use counts::{Injected, SampleCounts, Samples, Signal};
+
 /// A way in which things go wrong.
 ///
-/// "Measurements" are notifications of EDA or heart rate; battery notifications are left alone.
-/// Faults of the air act on measurements that would otherwise be sent: while nobody is subscribed
-/// they wait.
+/// "Measurements" are notifications of any sensor; battery levels and answers to commands are left
+/// alone. Faults of the air act on measurements that would otherwise be sent: while nobody is
+/// subscribed they wait. A fault that a device has no sensor for does nothing to it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
@@ -28,20 +32,21 @@ pub enum FaultKind {
         /// How many.
         count: u32,
     },
-    /// Each of the next measurements arrives twice.
+    /// Each of the next measurements arrives twice. Not a byte stream's (Shimmer).
     Duplicate {
         /// How many.
         count: u32,
     },
-    /// The next two measurements arrive in the wrong order, both when the second is due.
+    /// The next two measurements of one stream arrive in the wrong order, both when the second is
+    /// due. Not a byte stream's (Shimmer).
     Reorder,
     /// The next measurement arrives, but not as it should be.
     OddPayload {
         /// What is odd about it.
         form: OddForm,
     },
-    /// The device clock starts again at zero with the next measurement. EDA only: heart rate
-    /// carries no clock.
+    /// The device clock starts again at zero with the next measurement. Not where a device sends
+    /// no clock: heart rate, HealthyPi.
     ClockReset,
     /// The device comes off the skin.
     ContactLoss {
@@ -58,13 +63,14 @@ pub enum FaultKind {
         /// How long, in seconds.
         for_s: f64,
     },
-    /// EDA samples hold no reading though the contact is good. EDA only.
+    /// EDA samples hold no reading though the contact is good; a device that cannot say so sends
+    /// zero. EDA only.
     NoReading {
         /// How long, in seconds.
         for_s: f64,
     },
     /// The next beats carry the shortest and the longest interval the payload can (0 and 64 s), in
-    /// turn. Heart rate only.
+    /// turn. Heart rate and pulse intervals only.
     AbsurdRr {
         /// How many.
         count: u32,
@@ -81,7 +87,8 @@ pub enum OddForm {
     Garbage,
     /// No bytes. A parser rejects it.
     Empty,
-    /// Reserved flag bits are set. A parser reads it as if they were not.
+    /// Reserved flag bits are set, where the payload has any. A parser reads it as if they were
+    /// not.
     ReservedFlags,
 }
 
@@ -221,44 +228,6 @@ impl Fault {
             _ => Ok(()),
         }
     }
-}
-
-/// What one device has done so far: what was sent and what was injected, counted where it
-/// happened. A test compares these with the counters of the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Injected {
-    /// Payloads handed to the air: measurements and battery levels, copies included.
-    pub sent: u64,
-    /// Measurements that were due while nobody was subscribed. Their sequence numbers are gone.
-    pub unsent: u64,
-    /// Measurements lost in the air.
-    pub lost: u64,
-    /// Extra copies of measurements.
-    pub duplicated: u64,
-    /// Pairs of measurements sent in the wrong order.
-    pub reordered: u64,
-    /// Payloads that a parser must reject.
-    pub odd_payloads: u64,
-    /// Payloads with reserved flag bits, which a parser must accept.
-    pub reserved_flags: u64,
-    /// Restarts of the device clock.
-    pub clock_resets: u64,
-    /// Times the device came off the skin.
-    pub contact_losses: u64,
-    /// Beats the strap did not report because of a lost contact.
-    pub withheld_beats: u64,
-    /// Battery levels that were set.
-    pub battery_changes: u64,
-    /// EDA samples that read full scale.
-    pub saturated_samples: u64,
-    /// EDA samples without a reading that had contact (the tape's own included).
-    pub missing_samples: u64,
-    /// Beats with an absurd interval.
-    pub absurd_rr: u64,
-    /// Links this device lost by its own fault (not by the adapter's, not by a client's wish).
-    pub link_drops: u64,
-    /// Times this device's faults switched the adapter off.
-    pub adapter_offs: u64,
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What a simulated wearable is: its sensors, rates, clock and battery, as built-in or from TOML.
 
+mod kind;
+mod text;
+
 use protocol::{
     eda_profile::{MAX_SAMPLES, TICKS_PER_SECOND},
     gatt,
@@ -7,37 +10,46 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use kind::DeviceKind;
+
 use crate::{
+    device,
     physiology::Script,
     source::{MAX_EDA_HZ, MIN_EDA_HZ, Source},
 };
 
-/// What a wearable measures, and where it is worn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceKind {
-    /// On the wrist: EDA over Attune's own profile.
-    Wristband,
-    /// On the chest: heart rate with RR intervals.
-    Strap,
-}
-
 /// How EDA is sampled and sent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EdaSpec {
     /// Samples a second, 1 to 1024; the device takes the nearest whole number of its ticks. A
     /// tape's own rate wins.
     pub hz: f64,
-    /// Samples a notification, 1 to 57.
+    /// Samples a notification, 1 to 57. A Shimmer sends a stream of bytes and has none.
     pub batch: usize,
-    /// Full scale in microsiemens, 1 to 4000.
+    /// Full scale in microsiemens, 1 to 4000. A wristband's; the others choose by themselves.
     pub range_microsiemens: f64,
+    /// A fault of HealthyPi firmware 3.0: notifications of ECG on the characteristic of skin
+    /// conductance, between those that belong there.
+    pub mixes_in_ecg: bool,
 }
 
 impl Default for EdaSpec {
     fn default() -> Self {
-        Self { hz: 32.0, batch: 4, range_microsiemens: 100.0 }
+        Self { hz: 32.0, batch: 4, range_microsiemens: 100.0, mixes_in_ecg: false }
+    }
+}
+
+/// How the wearer moves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MotionSpec {
+    /// Bursts of movement a minute, 0 to 20. Each lasts 1 to 4 s.
+    pub bursts_per_minute: f64,
+}
+
+impl Default for MotionSpec {
+    fn default() -> Self {
+        Self { bursts_per_minute: 1.0 }
     }
 }
 
@@ -80,10 +92,13 @@ pub struct DeviceSpec {
     pub script: Script,
     /// How fast the device clock runs, parts in a million; positive is fast. Within 1,000.
     pub drift_ppm: f64,
-    /// What the device clock shows at the start, in 1/32768 s: near `u32::MAX` to see it wrap.
+    /// What the device clock shows at the start, in 1/32768 s: near `u32::MAX` to see it wrap. A
+    /// Polar's begins in 2019, as one that nobody has set.
     pub clock_start_ticks: u32,
-    /// EDA sampling. A strap has none and ignores it.
+    /// EDA sampling. A device without electrodes ignores it.
     pub eda: EdaSpec,
+    /// Movement. A device without an accelerometer ignores it.
+    pub motion: MotionSpec,
     /// Battery.
     pub battery: BatterySpec,
 }
@@ -93,7 +108,7 @@ pub struct DeviceSpec {
 pub enum SpecError {
     /// Not the expected TOML.
     #[error(
-        "the device description cannot be read: {0}\nthe least it needs is kind = \"wristband\" or kind = \"strap\""
+        "the device description cannot be read: {0}\nthe least it needs is a kind: \"wristband\", \"strap\", \"polar_h10\", \"polar_sense\", \"healthypi_move\" or \"shimmer3_gsr\""
     )]
     Toml(Box<toml::de::Error>),
     /// A value out of its range.
@@ -110,25 +125,13 @@ pub enum SpecError {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpecText {
-    kind: DeviceKind,
-    address: Option<String>,
-    name: Option<String>,
-    seed: Option<u64>,
-    script: Option<Script>,
-    drift_ppm: Option<f64>,
-    clock_start_ticks: Option<u32>,
-    eda: Option<EdaSpec>,
-    battery: Option<BatterySpec>,
-}
-
 /// A quartz that is worse than this is broken; wearables are within 100.
 const MAX_DRIFT_PPM: f64 = 1000.0;
 /// What fits an advertisement beside its flags.
 const MAX_NAME_BYTES: usize = 29;
 const MAX_RANGE_MICROSIEMENS: f64 = 4000.0;
+/// Bursts of up to 4 s: more would be one.
+const MAX_BURSTS_PER_MINUTE: f64 = 20.0;
 const MAX_DRAIN_PERCENT_PER_HOUR: f64 = 36_000.0;
 
 impl DeviceSpec {
@@ -144,6 +147,7 @@ impl DeviceSpec {
             drift_ppm: 18.0,
             clock_start_ticks: 0,
             eda: EdaSpec::default(),
+            motion: MotionSpec::default(),
             battery: BatterySpec::default(),
         }
     }
@@ -160,42 +164,78 @@ impl DeviceSpec {
         }
     }
 
+    /// A Polar H10, its clock 12 ppm slow: ECG at 130 Hz and acceleration once started, heart rate
+    /// always.
+    #[must_use]
+    pub fn polar_h10() -> Self {
+        Self {
+            kind: DeviceKind::PolarH10,
+            address: "C0:FF:EE:00:00:03".into(),
+            name: "Polar H10 C0FFEE03".into(),
+            drift_ppm: -12.0,
+            ..Self::wristband()
+        }
+    }
+
+    /// A Polar Verity Sense, its clock 30 ppm fast: PPG at 55 Hz, acceleration at 52 Hz and pulse
+    /// intervals once started, heart rate always.
+    #[must_use]
+    pub fn polar_sense() -> Self {
+        Self {
+            kind: DeviceKind::PolarSense,
+            address: "C0:FF:EE:00:00:04".into(),
+            name: "Polar Sense C0FFEE04".into(),
+            drift_ppm: 30.0,
+            ..Self::wristband()
+        }
+    }
+
+    /// A HealthyPi Move, its clock 20 ppm slow: skin conductance at 32 Hz, eight values a
+    /// notification, and heart rate.
+    #[must_use]
+    pub fn healthypi_move() -> Self {
+        Self {
+            kind: DeviceKind::HealthypiMove,
+            address: "C0:FF:EE:00:00:05".into(),
+            name: "healthypi move 05".into(),
+            drift_ppm: -20.0,
+            eda: EdaSpec { batch: 8, ..EdaSpec::default() },
+            ..Self::wristband()
+        }
+    }
+
+    /// A Shimmer3 GSR+, its clock 8 ppm fast: skin conductance at 128 Hz once started.
+    #[must_use]
+    pub fn shimmer3_gsr() -> Self {
+        Self {
+            kind: DeviceKind::Shimmer3Gsr,
+            address: "C0:FF:EE:00:00:06".into(),
+            name: "Shimmer3-EE06".into(),
+            drift_ppm: 8.0,
+            eda: EdaSpec { hz: 128.0, ..EdaSpec::default() },
+            ..Self::wristband()
+        }
+    }
+
+    /// The built-in device of a kind.
+    #[must_use]
+    pub fn of_kind(kind: DeviceKind) -> Self {
+        match kind {
+            DeviceKind::Wristband => Self::wristband(),
+            DeviceKind::Strap => Self::strap(),
+            DeviceKind::PolarH10 => Self::polar_h10(),
+            DeviceKind::PolarSense => Self::polar_sense(),
+            DeviceKind::HealthypiMove => Self::healthypi_move(),
+            DeviceKind::Shimmer3Gsr => Self::shimmer3_gsr(),
+        }
+    }
+
     /// A wristband that notifies 50 times a second, one sample each: the latency bench. (655 of
     /// its ticks a sample are 50.03 a second.)
     #[must_use]
     pub fn wristband_50hz() -> Self {
         let eda = EdaSpec { hz: 50.0, batch: 1, ..EdaSpec::default() };
         Self { eda, ..Self::wristband() }
-    }
-
-    /// Reads a description from TOML. Only `kind` is needed; everything else is that of the
-    /// built-in of the kind.
-    ///
-    /// # Errors
-    /// [`SpecError`] says where, and what a value may be.
-    pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let text: SpecText =
-            toml::from_str(text).map_err(|error| SpecError::Toml(Box::new(error)))?;
-        let base = match text.kind {
-            DeviceKind::Wristband => Self::wristband(),
-            DeviceKind::Strap => Self::strap(),
-        };
-        if text.kind == DeviceKind::Strap && text.eda.is_some() {
-            return Err(base.value("eda", "given", "absent: a strap has no EDA electrodes"));
-        }
-        let spec = Self {
-            kind: text.kind,
-            address: text.address.unwrap_or(base.address),
-            name: text.name.unwrap_or(base.name),
-            seed: text.seed.unwrap_or(base.seed),
-            script: text.script.unwrap_or(base.script),
-            drift_ppm: text.drift_ppm.unwrap_or(base.drift_ppm),
-            clock_start_ticks: text.clock_start_ticks.unwrap_or(base.clock_start_ticks),
-            eda: text.eda.unwrap_or(base.eda),
-            battery: text.battery.unwrap_or(base.battery),
-        };
-        spec.check()?;
-        Ok(spec)
     }
 
     /// Whether every value is in its range.
@@ -223,6 +263,8 @@ impl DeviceSpec {
         within("drift_ppm", self.drift_ppm, -MAX_DRIFT_PPM, MAX_DRIFT_PPM)?;
         within("eda.hz", self.eda.hz, MIN_EDA_HZ, MAX_EDA_HZ)?;
         within("eda.range_microsiemens", self.eda.range_microsiemens, 1.0, MAX_RANGE_MICROSIEMENS)?;
+        let bursts = self.motion.bursts_per_minute;
+        within("motion.bursts_per_minute", bursts, 0.0, MAX_BURSTS_PER_MINUTE)?;
         within("battery.percent", battery.percent, 0.0, 100.0)?;
         let drain = battery.drain_percent_per_hour;
         within("battery.drain_percent_per_hour", drain, 0.0, MAX_DRAIN_PERCENT_PER_HOUR)
@@ -236,12 +278,8 @@ impl DeviceSpec {
 
     /// The services this device serves.
     #[must_use]
-    pub fn services(&self) -> [gatt::Service; 3] {
-        let sensor = match self.kind {
-            DeviceKind::Wristband => gatt::EDA,
-            DeviceKind::Strap => gatt::HEART_RATE,
-        };
-        [sensor, gatt::BATTERY, gatt::DEVICE_INFORMATION]
+    pub fn services(&self) -> Vec<gatt::Service> {
+        device::services(self.kind)
     }
 
     fn value(&self, field: &'static str, found: impl ToString, allowed: &str) -> SpecError {
@@ -279,6 +317,12 @@ mod tests {
     fn a_kind_is_enough() {
         assert_eq!(DeviceSpec::parse("kind = 'wristband'"), Ok(DeviceSpec::wristband()));
         assert_eq!(DeviceSpec::parse("kind = 'strap'"), Ok(DeviceSpec::strap()));
+        for kind in DeviceKind::ALL {
+            let parsed = DeviceSpec::parse(&format!("kind = '{}'", kind.name()));
+            assert_eq!(parsed, Ok(DeviceSpec::of_kind(kind)), "{kind:?}");
+        }
+        let shimmer = DeviceSpec::parse("kind = 'shimmer3_gsr'\neda.batch = 9").unwrap();
+        assert_eq!((shimmer.eda.hz, shimmer.eda.batch), (128.0, 9));
         assert_eq!(DeviceSpec::wristband_50hz().check(), Ok(()));
     }
 
@@ -287,7 +331,17 @@ mod tests {
         check_error("", "missing field `kind`");
         check_error("kind = 'ring'", "unknown variant `ring`");
         check_error("kind = 'strap'\ncolour = 'red'", "unknown field `colour`");
-        check_error("kind = 'strap'\neda.hz = 4", "eda is given");
+        check_error("kind = 'strap'\neda.hz = 4", "a strap has no EDA electrodes");
+        check_error("kind = 'polar_h10'\neda.hz = 4", "a polar_h10 has no EDA electrodes");
+        check_error("kind = 'strap'\nmotion = {}", "a strap does not feel movement");
+        check_error(
+            "kind = 'polar_sense'\nmotion.bursts_per_minute = 60",
+            "motion.bursts_per_minute is 60, it must be 0 to 20",
+        );
+        check_error(
+            "kind = 'shimmer3_gsr'\neda.mixes_in_ecg = true",
+            "only a healthypi_move has that fault",
+        );
         check_error("kind = 'wristband'\neda.hz = 0", "eda.hz is 0, it must be 1 to 1024");
         check_error("kind = 'wristband'\neda.batch = 58", "eda.batch is 58, it must be 1 to 57");
         check_error("kind = 'wristband'\ndrift_ppm = nan", "drift_ppm is NaN");
