@@ -89,7 +89,7 @@ pub fn play(file: &[u8]) -> Result<Opened, HeaderError> {
     let mut reader = Reader::new(file)?;
     let (mut playback, mut samples, mut markers) = (Playback::default(), Vec::new(), Vec::new());
     let mut start_unix_s = 0.0;
-    while let Some(record) = reader.next() {
+    for record in reader.by_ref() {
         match record.event {
             Event::Started { unix_ms } => start_unix_s = unix_ms as f64 / 1e3,
             Event::Marker { label } => {
