@@ -1,14 +1,13 @@
-//! Reads a recording into the samples a live device would have given.
-//!
-//! Empatica E4 folder: `EDA.csv` (row 1 Unix start, row 2 rate in Hz, then microsiemens) and
+//! An Empatica E4 folder: `EDA.csv` (row 1 Unix start, row 2 rate in Hz, then microsiemens) and
 //! `IBI.csv` (row 1 Unix start and "IBI", then offset and interval in seconds). Either may be
 //! absent; a line that cannot be read becomes a missing reading and is counted.
 
-use super::{
+use super::Marker;
+use crate::clock::Nanos;
+use crate::sensor::{
     eda, grade, heart_rate,
     sample::{Sample, Signal},
 };
-use crate::clock::Nanos;
 use protocol::{
     consent::Modality,
     eda_profile::{interval_ticks, microsiemens, picosiemens},
@@ -22,6 +21,9 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// A gap of more than this share of an interval between two beats means beats are missing.
 const GAP_SHARE: f64 = 0.5;
+
+/// Label of a button press.
+pub(super) const TAG: &str = "tag";
 
 /// One heartbeat of a recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,6 +112,18 @@ impl Recording {
             recording.read_ibi(text, eda.is_none())?;
         }
         Ok(recording)
+    }
+
+    /// The button presses of the folder that this recording was opened from; none where there is
+    /// no `tags.csv`.
+    ///
+    /// # Errors
+    /// [`RecordingError::Read`], [`RecordingError::TooLarge`].
+    pub fn tags(&self, folder: &Path) -> Result<Vec<Marker>, RecordingError> {
+        let text = read(&folder.join("tags.csv"))?.unwrap_or_default();
+        let at_s = text.lines().filter_map(number).map(|unix_s| unix_s - self.start_unix_s);
+        let marker = |s| Marker { label: TAG.to_owned(), at: Nanos::from_secs_f64(s) };
+        Ok(at_s.filter(|s| *s >= 0.0).map(marker).collect())
     }
 
     /// Length in seconds.
