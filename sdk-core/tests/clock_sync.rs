@@ -4,7 +4,7 @@
 
 use protocol::{eda_profile::EdaMeasurement, heart_rate::HeartRateMeasurement};
 use sdk_core::{
-    clock::Nanos,
+    clock::{Nanos, StreamClock},
     sensor::{EdaDriver, HeartRateDriver, Sample},
 };
 
@@ -204,4 +204,26 @@ fn a_lost_beat_is_found_and_the_strap_anchored_again() {
     println!("lost beat at 800 s: {found:.1} ms from 4.5 s after, {settled:.2} ms from 30 s after");
     assert!(found <= 345.0, "{found} ms");
     assert!(settled <= 12.0, "{settled} ms");
+}
+
+/// What is on the air does not tell more: a beat may be up to a second old when it is sent.
+#[test]
+fn beats_that_are_sent_at_whole_seconds_are_known_less_well() {
+    let one = |seed| {
+        let (mut clock, mut radio) = (StreamClock::default(), Radio::new(seed));
+        let (mut t_s, mut worst) = (0.3, 0.0f64);
+        while t_s < 1_500.0 {
+            t_s += 0.7 + 0.2 * radio.dice.uniform();
+            let stream = Nanos::from_secs_f64(t_s * (1.0 - 50e-6));
+            clock.observe(stream, radio.arrival(t_s.ceil()));
+            if t_s > MINUTES_10_S {
+                let at_s = clock.to_session(stream).unwrap().as_secs_f64();
+                worst = worst.max((at_s - t_s).abs() * 1e3);
+            }
+        }
+        worst
+    };
+    let ms = (1..=10).map(one).fold(0.0, f64::max);
+    println!("beats sent at whole seconds, after 10 minutes: {ms:.1} ms");
+    assert!(ms <= 100.0, "{ms} ms");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use protocol::consent::Modality;
 
 fn fails(path: &Path, with: &str) {
     let error = open(path).unwrap_err().to_string();
@@ -22,6 +23,26 @@ fn kinds_are_told_by_what_is_there() {
     fs::write(&own, attune::Recorder::default().header(0)).unwrap();
     assert_eq!(open(folder.path()).unwrap().format(), Format::Attune);
     assert_eq!(open(&own).unwrap().format(), Format::Attune);
+}
+
+#[test]
+fn a_real_e4_folder_is_the_same_either_way() {
+    let data = std::env::var_os("ATTUNE_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    );
+    let folder = data.join("stress_predict/Raw_data/S02");
+    let Ok(recording) = Recording::open(&folder) else {
+        println!("skipped: no data");
+        return;
+    };
+    let opened = open(&folder).unwrap();
+    assert_eq!(opened.samples(), recording.samples());
+    assert!((opened.duration_s() - recording.duration_s()).abs() < 1.0);
+    let (ours, theirs) = (opened.slice(600.0, 60.0), recording.slice(600.0, 60.0));
+    let eda = |samples: &[Sample]| samples.iter().filter(|s| s.modality == Modality::Eda).count();
+    assert_eq!(eda(ours.samples()), eda(&theirs.samples()));
+    assert_eq!(ours.start_unix_s(), theirs.start_unix_s);
 }
 
 #[cfg(feature = "offline")]
