@@ -5,11 +5,12 @@
 mod commands;
 mod output;
 mod person;
+mod plot;
 mod rig;
 mod view;
 
 use clap::{Parser, Subcommand};
-use commands::{completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train};
+use commands::{analyze, completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +32,7 @@ enum Command {
     Simulate(simulate::Args),
     Run(run::Args),
     Replay(replay::Args),
+    Analyze(analyze::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Consent(consent::Args),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(args, json),
         Command::Run(args) => run::run(args, json),
         Command::Replay(args) => replay::run(args, json),
+        Command::Analyze(args) => analyze::run(args, json),
         Command::Train(args) => train::run(args, json),
         Command::Evaluate(args) => evaluate::run(args, json),
         Command::Consent(args) => consent::run(args, json),

@@ -362,8 +362,8 @@ fn a_shimmer_answers_and_is_silent_as_its_firmware() {
     const ACK: u8 = 0xFF;
     let set_up = |ticks| [vec![ACK], Inquiry::gsr_only(ticks).unwrap().encode()].concat();
     assert_eq!(write(&[0x01], 0), set_up(256));
-    assert_eq!(write(&[0x77, 1, 2], 0), []);
-    assert_eq!(write(&[0x05, 0, 0], 0), []);
+    assert!(write(&[0x77, 1, 2], 0).is_empty());
+    assert!(write(&[0x05, 0, 0], 0).is_empty());
     assert_eq!(write(&shimmer::Command::SetSamplingTicks(512).encode(), 0), [ACK]);
     assert_eq!(write(&[0x01], 0), set_up(512));
     let mut heard = write(&[0x07], 0);

@@ -3,20 +3,44 @@
 use crate::project::{Project, TaskError, output, succeed};
 use serde_json::Value;
 
+/// The executables of crate `tests`, and the benches in each.
+const EXECUTABLES: [(&str, &[&str]); 3] = [
+    ("edge", &["latency", "step", "withdrawal", "memory"]),
+    ("signals", &["eda", "cvxeda", "hrv", "correction", "ppg", "streaming"]),
+    ("soak", &["soak"]),
+];
+
 /// Runs the named benches in release mode, or all of them.
 ///
 /// # Errors
-/// When one does not build or fails.
+/// When a name is unknown, or a bench does not build or fails.
 pub fn run(project: &Project, names: &[String], json: bool) -> Result<(), TaskError> {
-    let mut bench = project.cargo(["bench", "--package", "tests", "--bench", "edge", "--"]);
-    bench.args(names).arg("--json");
-    if json {
-        return succeed(&mut bench);
-    }
-    for line in output(&mut bench)?.lines() {
-        println!("{}", row(line));
+    for (executable, benches) in chosen(names)? {
+        let mut bench = project.cargo(["bench", "--package", "tests", "--bench", executable, "--"]);
+        bench.args(benches).arg("--json");
+        if json {
+            succeed(&mut bench)?;
+            continue;
+        }
+        for line in output(&mut bench)?.lines() {
+            println!("{}", row(line));
+        }
     }
     Ok(())
+}
+
+/// Which executables to start, and what to ask each for.
+fn chosen(names: &[String]) -> Result<Vec<(&'static str, Vec<&'static str>)>, TaskError> {
+    let all: Vec<&str> = EXECUTABLES.iter().flat_map(|(_, benches)| *benches).copied().collect();
+    if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
+        let all = all.join(", ");
+        return Err(TaskError::Found(format!("no bench is called {unknown}; there are {all}")));
+    }
+    let wanted = |bench: &&&'static str| names.is_empty() || names.iter().any(|n| n == **bench);
+    let parts = EXECUTABLES.iter().map(|(executable, benches)| {
+        (*executable, benches.iter().filter(wanted).copied().collect::<Vec<_>>())
+    });
+    Ok(parts.filter(|(_, benches)| !benches.is_empty()).collect())
 }
 
 /// A result as people read it; what is no result stays as it is.
@@ -41,6 +65,14 @@ mod tests {
 
     fn check(line: &str, expected: &str) {
         assert_eq!(row(line), expected);
+    }
+
+    #[test]
+    fn names_find_their_executable() {
+        let one = chosen(&["hrv".to_owned(), "memory".to_owned()]).unwrap();
+        assert_eq!(one, [("edge", vec!["memory"]), ("signals", vec!["hrv"])]);
+        assert_eq!(chosen(&[]).unwrap().len(), EXECUTABLES.len());
+        assert!(chosen(&["hvr".to_owned()]).unwrap_err().to_string().contains("hvr"));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod bench;
 mod book;
 mod ci;
+mod constants;
+mod fuzz;
 mod licences;
 mod links;
 mod project;
@@ -56,6 +58,14 @@ enum Task {
         /// One JSON object a line, on stdout.
         #[arg(long)]
         json: bool,
+    },
+    /// Fuzz the parsers (needs a nightly toolchain and cargo-fuzz).
+    Fuzz {
+        /// Which targets; all when none is named.
+        names: Vec<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
     },
     /// Measure the library that apps link and the command, in release mode.
     Size {
@@ -114,6 +124,7 @@ fn run(project: &Project, task: Task) -> Result<ExitCode, TaskError> {
         }
         Task::Ci { steps, licences } => return ci::run(project, &steps, licences),
         Task::Bench { names, json } => bench::run(project, &names, json)?,
+        Task::Fuzz { names, seconds } => fuzz::run(project, &names, seconds)?,
         Task::Size { json } => size::run(project, json)?,
         Task::Docs { check: true } => book::check(project)?,
         Task::Docs { check: false } => book::build(project)?,

@@ -1,6 +1,9 @@
-//! Pages of the book that are written by the code they describe.
+//! Pages of the book, and constants of the bindings, that are written by the code they describe.
 
-use crate::project::{Project, TaskError};
+use crate::{
+    constants,
+    project::{Project, TaskError},
+};
 use protocol::{
     consent::Modality,
     feature::{FEATURES, schema_hash},
@@ -24,7 +27,9 @@ const EDA_SOURCE: &str = "protocol/src/eda_profile.rs";
 pub fn write(project: &Project) -> Result<(), TaskError> {
     for (path, text) in pages(project)? {
         let path = project.root.join(path);
-        fs::write(&path, text).map_err(|source| TaskError::File { path, source })?;
+        let folder = path.parent().unwrap_or(&project.root);
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, text));
+        written.map_err(|source| TaskError::File { path, source })?;
     }
     Ok(())
 }
@@ -40,9 +45,10 @@ pub fn stale(project: &Project) -> Result<Vec<&'static str>, TaskError> {
     Ok(differs.map(|(path, _)| path).collect())
 }
 
-fn pages(project: &Project) -> Result<[(&'static str, String); 2], TaskError> {
+fn pages(project: &Project) -> Result<Vec<(&'static str, String)>, TaskError> {
     let eda_source = project.read(EDA_SOURCE)?;
-    Ok([(FEATURES_PAGE, features_page()), (GATT_PAGE, gatt_page(&eda_source))])
+    let pages = [(FEATURES_PAGE, features_page()), (GATT_PAGE, gatt_page(&eda_source))];
+    Ok(pages.into_iter().chain(constants::files()).collect())
 }
 
 fn features_page() -> String {
@@ -50,8 +56,11 @@ fn features_page() -> String {
         "{NOTICE}# Features\n\n\
          Every number the intent model sees, in the order of its inputs. The window slides with \
          the stream's own time. Values outside the range are clipped before they reach the model; \
-         a feature whose window holds too little good data is missing, and the model is told.\n\n\
-         | feature | modality | unit | window | range | what it is |\n|---|---|---|---|---|---|\n"
+         a feature whose window holds too little good data is missing, and the model is told. The \
+         delay is how far the causal value lies behind the same value computed with the whole \
+         record at hand.\n\n\
+         | feature | modality | unit | window | delay | range | what it is |\n\
+         |---|---|---|---|---|---|---|\n"
     );
     for f in FEATURES {
         let modality = match f.modality {
@@ -63,8 +72,8 @@ fn features_page() -> String {
         // Writing to a String does not fail.
         let _ = writeln!(
             page,
-            "| `{}` | {modality} | {} | {} s | {low} to {high} | {} |",
-            f.name, f.unit, f.window_s, f.source
+            "| `{}` | {modality} | {} | {} s | {} s | {low} to {high} | {} |",
+            f.name, f.unit, f.window_s, f.delay_s, f.source
         );
     }
     let _ = write!(

@@ -1,5 +1,6 @@
 //! One file a command: its arguments and what it does with them.
 
+pub mod analyze;
 pub mod completions;
 pub mod consent;
 pub mod demo;

@@ -212,16 +212,19 @@ impl EventLoop {
             Ok(samples) => samples,
             Err(error) => return self.tell(Update::Rejected { device, error }),
         };
-        let Ok(vectors) = self.pipeline.samples(&samples) else { return };
+        let Ok(derived) = self.pipeline.samples(device, &samples) else { return };
         self.summary.samples += samples.len() as u64;
-        self.summary.features += vectors.len() as u64;
+        self.summary.features += derived.features.len() as u64;
         self.compute += begun.elapsed();
         if !samples.is_empty() {
             self.consumed.push(Consumed { device, sequence, arrived });
         }
         self.tell(Update::Device { device, status, stats });
         self.tell(Update::Samples(samples.into()));
-        for vector in vectors {
+        if !derived.beats.is_empty() {
+            self.tell(Update::Samples(derived.beats.into()));
+        }
+        for vector in derived.features {
             self.publish(vector);
         }
     }

@@ -1,6 +1,9 @@
 //! The edge path without I/O: samples in, decisions out, time passed in.
 
-use super::pace::Pace;
+use super::{
+    body::{Body, Derived},
+    pace::Pace,
+};
 use crate::{
     clock::Nanos,
     consent::{AdaptOffer, Collect, Epoch, Gate, Permit, RaisePrice, Refused, Scope},
@@ -35,8 +38,7 @@ pub struct PipelineConfig {
 pub struct Pipeline {
     gate: Gate,
     permits: Permits,
-    eda: EdaFeatures,
-    hrv: HrvFeatures,
+    body: Body,
     engine: IntentEngine,
     sculptor: Sculptor,
     pace: Pace,
@@ -87,8 +89,7 @@ impl Pipeline {
         Self {
             permits: Permits::ask(&gate),
             gate,
-            eda: EdaFeatures::new(),
-            hrv: HrvFeatures::new(),
+            body: Body::new(),
             engine: IntentEngine::with_calibration(config.model, config.calibration),
             sculptor: Sculptor::new(config.plan, config.tempo),
             pace: Pace::default(),
@@ -96,32 +97,27 @@ impl Pipeline {
         }
     }
 
-    /// Takes samples in the order of their stream; gives the features they lead to.
+    /// Takes samples of a device in the order of their stream; gives what they lead to. Where
+    /// several devices measure the same, features come from one of them.
     ///
     /// # Errors
     /// [`Refused`] at the first sample without consent; nothing of it is kept.
-    pub fn samples(&mut self, samples: &[Sample]) -> Result<Vec<FeatureVector>, Refused> {
+    pub fn samples(&mut self, device: usize, samples: &[Sample]) -> Result<Derived, Refused> {
         self.refresh();
-        let mut vectors = Vec::new();
+        let mut derived = Derived::default();
         for sample in samples {
             let (modality, purpose) = (sample.modality, Collect::PURPOSE);
             let permit = self.permits.collect.iter().find(|p| p.modality() == modality);
             permit.ok_or(Refused::NotGranted { modality, purpose })?.check()?;
-            let vector = match sample.signal {
-                Signal::SkinConductance => self.eda.push(sample),
-                Signal::RrInterval => self.hrv.push(sample),
-                // Beats are found in these; nothing is derived from them directly.
-                Signal::Ecg | Signal::Ppg | Signal::Acceleration => None,
-            };
-            if let Some(vector) = vector {
-                self.engine.observe(vector.clone());
-                vectors.push(vector);
-            }
+            self.body.take(device, sample, &mut derived);
+        }
+        for vector in &derived.features {
+            self.engine.observe(vector.clone());
         }
         if !samples.is_empty() {
             self.pace.data();
         }
-        Ok(vectors)
+        Ok(derived)
     }
 
     /// When [`Pipeline::step`] is due.
@@ -157,8 +153,7 @@ impl Pipeline {
         self.refresh();
         let state = self.gate.record().state;
         if state != ConsentState::Given {
-            self.eda = EdaFeatures::new();
-            self.hrv = HrvFeatures::new();
+            self.body = Body::new();
             self.engine.reset();
         }
         (state == ConsentState::Withdrawn).then(|| self.sculptor.restore(now)).flatten()
@@ -231,11 +226,11 @@ mod tests {
     #[test]
     fn c2_a_sample_without_consent_goes_nowhere() {
         let (_, mut none) = pipeline(&[]);
-        assert!(none.samples(&[eda(0)]).is_err());
+        assert!(none.samples(0, &[eda(0)]).is_err());
         let (gate, mut granted) = pipeline(&[COLLECT, INFER]);
-        assert!(granted.samples(&[eda(0)]).is_ok());
+        assert!(granted.samples(0, &[eda(0)]).is_ok());
         gate.withdraw(0);
-        assert!(granted.samples(&[eda(1)]).is_err());
+        assert!(granted.samples(0, &[eda(1)]).is_err());
         assert!(granted.infer_permits().eda.is_none());
     }
 
@@ -244,7 +239,7 @@ mod tests {
         for (uses, inferred) in [(&[COLLECT][..], false), (&[COLLECT, INFER][..], true)] {
             let (_, mut pipeline) = pipeline(uses);
             for k in 0..120 {
-                pipeline.samples(&[eda(k)]).unwrap();
+                pipeline.samples(0, &[eda(k)]).unwrap();
                 pipeline.step(Nanos::from_millis(250 * k));
             }
             let decision = pipeline.step(Nanos::from_millis(30_000));
@@ -257,7 +252,7 @@ mod tests {
     fn c4_withdrawal_forgets_what_was_learned() {
         let (gate, mut pipeline) = pipeline(&[COLLECT, INFER]);
         for k in 0..120 {
-            pipeline.samples(&[eda(k)]).unwrap();
+            pipeline.samples(0, &[eda(k)]).unwrap();
             pipeline.step(Nanos::from_millis(250 * k));
         }
         let now = Nanos::from_millis(30_000);

@@ -26,7 +26,8 @@ pub fn replay(
             let decision = pipeline.step(pipeline.due());
             sink(Replayed::Decision(Box::new(decision)));
         }
-        for vector in pipeline.samples(std::slice::from_ref(sample))? {
+        // A recording is one device: what it holds of a modality is one stream.
+        for vector in pipeline.samples(0, std::slice::from_ref(sample))?.features {
             sink(Replayed::Features(vector));
         }
         if pipeline.due() <= sample.at {

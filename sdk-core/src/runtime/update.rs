@@ -40,7 +40,7 @@ pub enum Update {
         /// Why.
         error: DriverError,
     },
-    /// Raw samples.
+    /// Raw samples of a device, or the RR intervals found in them.
     Samples(Arc<[Sample]>),
     /// New features of one modality.
     Features {

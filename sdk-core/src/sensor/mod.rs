@@ -8,6 +8,7 @@
 mod arrivals;
 #[cfg(feature = "ble")]
 mod btleplug;
+pub mod column;
 mod driver;
 mod eda;
 mod grade;

@@ -84,6 +84,26 @@ impl DeviceProfile {
         }
     }
 
+    /// Its name in files and on command lines; never reused for another layout.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::HeartRate => "heart-rate",
+            Self::Eda => "attune-eda",
+            Self::PolarEcg => "polar-ecg",
+            Self::PolarPpi => "polar-ppi",
+            Self::PolarPpg => "polar-ppg",
+            Self::HealthyPiGsr => "healthypi-gsr",
+            Self::ShimmerGsr => "shimmer-gsr",
+        }
+    }
+
+    /// The profile of an [`DeviceProfile::id`].
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.id() == id)
+    }
+
     /// How long such a device is silent before its stream counts as dead; `None` where silence is
     /// normal: a strap off the chest, a sensor that looks for the pulse, a watch on which no
     /// measurement runs.

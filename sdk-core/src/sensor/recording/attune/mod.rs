@@ -10,7 +10,7 @@ mod reader;
 mod recorder;
 mod tap;
 
-pub use playback::{Playback, play, profile_id};
+pub use playback::{Playback, play};
 pub use reader::{Damage, Reader};
 pub use recorder::{RecordError, Recorder, Writer};
 pub use tap::Tap;
@@ -60,7 +60,7 @@ pub enum Event<'a> {
     Device {
         /// Its number.
         device: u16,
-        /// Its profile, see [`profile_id`].
+        /// Its profile, see [`crate::sensor::DeviceProfile::id`].
         profile: &'a str,
     },
     /// The device pushed a value.

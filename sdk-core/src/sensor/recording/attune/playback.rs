@@ -2,29 +2,15 @@
 
 use super::{Event, HeaderError, Reader, Record};
 use crate::sensor::{
-    DeviceProfile, Driver, Sample, StreamStats,
+    DeviceDriver, DeviceProfile, Sample, StreamStats,
     recording::{Format, Marker, Opened},
 };
 use std::collections::BTreeMap;
 
-/// Names of profiles in a file. A name is never reused for another layout.
-const PROFILES: [(DeviceProfile, &str); 2] =
-    [(DeviceProfile::HeartRate, "heart-rate"), (DeviceProfile::Eda, "attune-eda")];
-
-/// How a profile is called in a recording.
-#[must_use]
-pub fn profile_id(profile: DeviceProfile) -> &'static str {
-    PROFILES.iter().find(|(known, _)| *known == profile).map_or("", |(_, id)| id)
-}
-
-fn driver(id: &str) -> Option<Driver> {
-    PROFILES.iter().find(|(_, known)| *known == id).map(|(profile, _)| Driver::new(*profile))
-}
-
 /// The drivers of a session, told what they were told then.
 #[derive(Debug, Default)]
 pub struct Playback {
-    drivers: BTreeMap<u16, Driver>,
+    drivers: BTreeMap<u16, Box<dyn DeviceDriver>>,
     rejected: u64,
     unplayable: u64,
 }
@@ -33,23 +19,23 @@ impl Playback {
     /// Takes one record; gives the samples that it gave live.
     pub fn take(&mut self, record: &Record<'_>) -> Vec<Sample> {
         match record.event {
-            Event::Device { device, profile } => match driver(profile) {
-                Some(driver) => drop(self.drivers.insert(device, driver)),
+            Event::Device { device, profile } => match DeviceProfile::from_id(profile) {
+                Some(profile) => drop(self.drivers.insert(device, profile.driver())),
                 None => self.unplayable += 1,
             },
-            Event::Notification { device, bytes, .. } => {
+            Event::Notification { device, characteristic, bytes } => {
                 let Some(driver) = self.drivers.get_mut(&device) else {
                     self.unplayable += 1;
                     return Vec::new();
                 };
-                match driver.handle(record.at, bytes) {
+                match driver.handle(record.at, characteristic, bytes) {
                     Ok(samples) => return samples,
                     Err(_) => self.rejected += 1,
                 }
             }
-            Event::Link { device, up: true } => self.tell(device, Driver::reconnected),
+            Event::Link { device, up: true } => self.tell(device, |d| d.reconnected()),
             Event::Battery { device, percent } => self.tell(device, |d| d.battery(percent)),
-            Event::Interrupted { device } => self.tell(device, Driver::interrupted),
+            Event::Interrupted { device } => self.tell(device, |d| d.interrupted()),
             _ => {}
         }
         Vec::new()
@@ -58,7 +44,7 @@ impl Playback {
     /// What the driver of a device counted; `None` for a device that is not there.
     #[must_use]
     pub fn stats(&self, device: u16) -> Option<StreamStats> {
-        self.drivers.get(&device).map(Driver::stats)
+        self.drivers.get(&device).map(|driver| driver.stats())
     }
 
     /// Notifications that a driver refused, as it did live.
@@ -73,9 +59,9 @@ impl Playback {
         self.unplayable
     }
 
-    fn tell(&mut self, device: u16, what: impl FnOnce(&mut Driver)) {
+    fn tell(&mut self, device: u16, what: impl FnOnce(&mut dyn DeviceDriver)) {
         match self.drivers.get_mut(&device) {
-            Some(driver) => what(driver),
+            Some(driver) => what(driver.as_mut()),
             None => self.unplayable += 1,
         }
     }

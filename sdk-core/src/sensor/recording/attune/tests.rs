@@ -1,5 +1,5 @@
 use super::*;
-use crate::sensor::{DeviceProfile, Driver, Sample, recording::epochs};
+use crate::sensor::{DeviceProfile, Sample, recording::epochs};
 use proptest::prelude::*;
 use protocol::{eda_profile::EdaMeasurement, gatt, heart_rate::HeartRateMeasurement};
 use std::{io::Write, time::Duration};
@@ -164,18 +164,19 @@ fn beat(k: u16) -> Vec<u8> {
 
 /// A session with everything that happens to a driver: `live` sees it as the loop does.
 fn session() -> (Vec<u8>, Vec<Sample>) {
-    let mut drivers = [DeviceProfile::Eda, DeviceProfile::HeartRate].map(Driver::new);
+    let mut drivers = [DeviceProfile::Eda, DeviceProfile::HeartRate].map(DeviceProfile::driver);
     let mut tap = Tap::new(Writer::new(Vec::new(), 5_000).unwrap());
     let mut live = Vec::new();
     for (device, profile) in (0..).zip([DeviceProfile::Eda, DeviceProfile::HeartRate]) {
-        tap.take(Nanos::ZERO, &Event::Device { device, profile: profile_id(profile) });
+        tap.take(Nanos::ZERO, &Event::Device { device, profile: profile.id() });
     }
     for k in 0..600u16 {
         let at = Nanos(250_000_000 * u64::from(k) + 1_000_000 * (u64::from(k) * 7919 % 45));
         let mut notify = |device: u16, bytes: &[u8]| {
-            let characteristic = gatt::EDA_MEASUREMENT;
+            let characteristic =
+                [gatt::EDA_MEASUREMENT, gatt::HEART_RATE_MEASUREMENT][usize::from(device)];
             tap.take(at, &Event::Notification { device, characteristic, bytes });
-            live.extend(drivers[usize::from(device)].handle(at, bytes).unwrap_or_default());
+            live.extend(drivers[usize::from(device)].handle(at, characteristic, bytes).unwrap_or_default());
         };
         if k % 90 != 17 {
             notify(0, &eda(k));
@@ -294,7 +295,8 @@ proptest! {
     ) {
         let mut playback = Playback::default();
         for (at, device, kind, bytes) in events {
-            let characteristic = gatt::EDA_MEASUREMENT;
+            let characteristic =
+                [gatt::EDA_MEASUREMENT, gatt::HEART_RATE_MEASUREMENT][usize::from(device)];
             let event = match kind {
                 0 => Event::Device { device, profile: ["attune-eda", "heart-rate", "?"][usize::from(device)] },
                 1 => Event::Link { device, up: true },
