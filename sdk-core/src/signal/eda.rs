@@ -5,8 +5,9 @@
 //! stream: it may not look ahead, and agrees with the reference as well as that allows; the
 //! delay of each feature is in [`protocol::feature::FEATURES`].
 //!
-//! Both read the same rules: [`artefact`](self) marks by Kleckner et al. 2018, one high-pass at
-//! 0.05 Hz, responses by prominence.
+//! Both follow the same rules: artefacts by Kleckner et al. 2018, one high-pass at 0.05 Hz,
+//! responses by prominence. cvxEDA (cargo feature `offline`) is another way to take tonic and phasic
+//! apart, for whole recordings only.
 
 mod analysis;
 mod artefact;

@@ -205,8 +205,9 @@ pub(super) fn bridge(values_us: &mut [f64], marks: &mut [Mark], rate_hz: f64) ->
 /// Puts a line between two values.
 fn line(values_us: &mut [f64], from: usize, to: usize) {
     let (a, b) = (values_us[from], values_us[to]);
-    for i in from + 1..to {
-        values_us[i] = a + (b - a) * (i - from) as f64 / (to - from) as f64;
+    let steps = (to - from) as f64;
+    for (k, value) in (1..).zip(&mut values_us[from + 1..to]) {
+        *value = a + (b - a) * f64::from(k) / steps;
     }
 }
 
