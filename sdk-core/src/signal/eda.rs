@@ -18,6 +18,7 @@ mod cvxeda;
 mod features;
 mod high_pass;
 mod phasic_window;
+mod resample;
 mod responses;
 mod trough_to_peak;
 
@@ -28,6 +29,7 @@ pub use artefact::{Acceleration, Mark};
 #[cfg(feature = "offline")]
 pub use cvxeda::{CvxEda, CvxEdaError, cvxeda};
 pub use features::EdaFeatures;
+pub use resample::resample;
 pub use responses::{Scr, Threshold, responses};
 
 /// Corner between tonic and phasic, Hz: the usual one for EDA (Boucsein 2012, section 2.2.4.2;
