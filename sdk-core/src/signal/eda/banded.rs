@@ -1,5 +1,8 @@
 //! Two small solvers for symmetric positive definite systems: five diagonals, and dense.
 
+/// One row of four columns, which a processor works on at once.
+pub(super) type Lanes = [f64; 4];
+
 /// A symmetric matrix with five diagonals; after [`Pentadiagonal::factor`], its `L D L'`.
 #[derive(Debug, Clone)]
 pub(super) struct Pentadiagonal {
@@ -45,25 +48,27 @@ impl Pentadiagonal {
         Some(())
     }
 
-    /// `L^-1 x`, where `x` is 0 before `start`.
-    pub(super) fn half_solve(&self, x: &mut [f64], start: usize) {
-        let (mut before, mut second) = (0.0, 0.0);
-        for (x, [_, l1, l2]) in x.iter_mut().zip(&self.rows).skip(start) {
-            *x -= l1 * before + l2 * second;
-            (second, before) = (before, *x);
-        }
-    }
-
-    /// `D^-1 x`.
-    pub(super) fn scale(&self, x: &[f64], scaled: &mut [f64]) {
-        for ((scaled, x), row) in scaled.iter_mut().zip(x).zip(&self.rows) {
-            *scaled = x / row[0];
+    /// `D^-1/2 L^-1 x` for four columns side by side, which are 0 before `start`. The product of
+    /// the result with itself is `x' (L D L')^-1 x`.
+    pub(super) fn half_solve(&self, x: &mut [Lanes], start: usize) {
+        let (mut before, mut second) = ([0.0; 4], [0.0; 4]);
+        for (x, [d, l1, l2]) in x.iter_mut().zip(&self.rows).skip(start) {
+            let mut solved = *x;
+            for ((x, before), second) in solved.iter_mut().zip(before).zip(second) {
+                *x -= l1 * before + l2 * second;
+            }
+            (second, before) = (before, solved);
+            *x = solved.map(|x| x / d.sqrt());
         }
     }
 
     /// Solves for `x` in place.
     pub(super) fn solve(&self, x: &mut [f64]) {
-        self.half_solve(x, 0);
+        let (mut before, mut second) = (0.0, 0.0);
+        for (x, [_, l1, l2]) in x.iter_mut().zip(&self.rows) {
+            *x -= l1 * before + l2 * second;
+            (second, before) = (before, *x);
+        }
         let (mut after, mut second, mut l_after, mut l_second) = (0.0, 0.0, 0.0, 0.0);
         let mut l2_after = 0.0;
         for (x, [d, l1, l2]) in x.iter_mut().zip(&self.rows).rev() {
@@ -72,6 +77,19 @@ impl Pentadiagonal {
             (l_second, l2_after, l_after) = (l2_after, *l2, *l1);
         }
     }
+}
+
+/// The 16 products of two times four columns, from row `start` on.
+pub(super) fn products(a: &[Lanes], b: &[Lanes], start: usize) -> [Lanes; 4] {
+    let mut sums = [[0.0; 4]; 4];
+    for (a, b) in a.iter().zip(b).skip(start) {
+        for (sums, a) in sums.iter_mut().zip(a) {
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum += a * b;
+            }
+        }
+    }
+    sums
 }
 
 /// Solves a dense system, row by row, by Cholesky's method. `None` if it is not positive definite.

@@ -22,7 +22,7 @@
 //! its border and leave by a Schur complement. A step then costs `O(n k + n k^2)` small, regular
 //! loops for `n` samples and `k` border columns, without a fill-in analysis.
 
-use super::banded::{Pentadiagonal, solve_dense};
+use super::banded::{Lanes, Pentadiagonal, products, solve_dense};
 use thiserror::Error;
 
 /// Time constants of the Bateman response, seconds: slow and fast. This and the next three are the
@@ -43,8 +43,9 @@ const ROUNDING: f64 = 1e-14;
 const MOST_STEPS: usize = 100;
 /// A step keeps this share of the way to the boundary (Nocedal & Wright, section 16.6).
 const SHARE_OF_WAY: f64 = 0.995;
-/// Cells of the border that are kept in memory, 8 bytes each: an hour at 12 Hz, 15 minutes at 200.
-const MOST_CELLS: usize = 16_000_000;
+/// Cells of the border, of which four copies of 8 bytes a cell are held: an hour at 4 Hz, 13
+/// minutes at 100.
+const MOST_CELLS: usize = 6_000_000;
 
 /// The two parts of skin conductance.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +63,7 @@ pub struct CvxEda {
 pub enum CvxEdaError {
     /// Too many samples, too few, a rate that is none, or values that are not finite.
     #[error(
-        "cvxEDA takes finite values at 1 to 1000 Hz, from 1 s to about an hour at 12 Hz; \
+        "cvxEDA takes finite values at 1 to 1000 Hz, from 1 s to an hour at 4 Hz, less at more; \
          {samples} samples at {rate_hz} Hz are not that: cut or resample the recording"
     )]
     Input {
@@ -88,8 +89,8 @@ struct Problem {
     border: Vec<Vec<f64>>,
     /// `M' [B C]`.
     coupling: Vec<Vec<f64>>,
-    /// The first row of each coupling column that is not 0.
-    starts: Vec<usize>,
+    /// The same four columns at a time, filled up with 0, each with the first row that is not.
+    lanes: Vec<(usize, Vec<Lanes>)>,
     /// `[B C]'[B C]` and gamma, row by row.
     tonic: Vec<f64>,
 }
@@ -203,8 +204,15 @@ impl Problem {
         border.push(vec![1.0; n]);
         border.push((1..=n).map(|i| i as f64 / n as f64).collect());
         let coupling: Vec<Vec<f64>> = border.iter().map(|b| transposed(MA, &b[2..])).collect();
-        let starts =
-            coupling.iter().map(|c| c.iter().position(|v| *v != 0.0).unwrap_or(n)).collect();
+        let lanes = coupling
+            .chunks(4)
+            .map(|columns| {
+                let lane = |c: usize, i: usize| columns.get(c).map_or(0.0, |column| column[i]);
+                let rows: Vec<Lanes> =
+                    (0..n).map(|i| std::array::from_fn(|c| lane(c, i))).collect();
+                (rows.iter().position(|row| *row != [0.0; 4]).unwrap_or(n), rows)
+            })
+            .collect();
         let k = border.len();
         let mut tonic = vec![0.0; k * k];
         for i in 0..k {
@@ -217,7 +225,7 @@ impl Problem {
         }
         let mut phasic = Pentadiagonal::zero(n);
         phasic.add_gram(MA, std::iter::repeat(1.0));
-        Self { y: y.to_vec(), ar, phasic, border, coupling, starts, tonic }
+        Self { y: y.to_vec(), ar, phasic, border, coupling, lanes, tonic }
     }
 
     /// `B l + C d`.
@@ -236,26 +244,21 @@ impl Problem {
         let mut phasic = self.phasic.clone();
         phasic.add_gram(self.ar, weights);
         phasic.factor()?;
-        // W = L^-1 M'[B C]; the Schur complement takes W' D^-1 W from the border's block.
-        let half: Vec<Vec<f64>> = self
-            .coupling
-            .iter()
-            .zip(&self.starts)
-            .map(|(column, &start)| {
-                let mut w = column.clone();
-                phasic.half_solve(&mut w, start);
-                w
-            })
-            .collect();
-        let k = half.len();
+        // With W = D^-1/2 L^-1 M'[B C], the Schur complement takes W'W from the border's block.
+        let mut half = self.lanes.clone();
+        for (start, rows) in &mut half {
+            phasic.half_solve(rows, *start);
+        }
+        let k = self.border.len();
         let mut schur = self.tonic.clone();
-        let mut scaled = vec![0.0; self.y.len()];
-        for i in 0..k {
-            phasic.scale(&half[i], &mut scaled);
-            for j in 0..=i {
-                let start = self.starts[i].max(self.starts[j]);
-                schur[i * k + j] -= dot(&scaled[start..], &half[j][start..]);
-                schur[j * k + i] = schur[i * k + j];
+        for (i, (start_i, a)) in half.iter().enumerate() {
+            for (j, (start_j, b)) in half[..=i].iter().enumerate() {
+                let block = products(a, b, *start_i.max(start_j));
+                for (row, columns) in (4 * i..k).zip(block) {
+                    for (column, product) in (4 * j..k).zip(columns) {
+                        schur[row * k + column] -= product;
+                    }
+                }
             }
         }
         Some(Factor { problem: self, phasic, schur })

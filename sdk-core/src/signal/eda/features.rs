@@ -35,6 +35,14 @@ const SECONDS_PER_MINUTE: f64 = 60.0;
 
 /// Turns samples of skin conductance, 4 to 1000 a second, into features.
 ///
+/// Samples are averaged to points at least 190 ms apart, and the features are those of the newest
+/// point. What is bad, steeper than skin, or measured within a second after strong acceleration
+/// (where the device's [`Signal::Acceleration`] is pushed as well, in the order of the stream) is
+/// left out; up to 2 s of it are bridged, after more the filters start afresh. The phasic part and
+/// the responses of the last half minute are revised with every point, so that no feature waits
+/// for the future; how well each agrees with hindsight is tested, at the delay that
+/// [`protocol::feature::FEATURES`] states.
+///
 /// # Examples
 /// ```
 /// use protocol::consent::Modality;
@@ -53,12 +61,6 @@ const SECONDS_PER_MINUTE: f64 = 60.0;
 /// });
 /// assert!(vector.is_some());
 /// ```
-///
-/// Samples of skin conductance are averaged to points at least 190 ms apart, and the features are
-/// those of the newest point. One that is bad,
-/// steeper than skin, or measured within a second after strong acceleration (where the device's
-/// [`Signal::Acceleration`] is pushed as well) is left out; up to 2 s of it are bridged, after
-/// more the filters start afresh.
 #[derive(Debug, Clone)]
 pub struct EdaFeatures {
     last_stream_at: Option<Nanos>,
@@ -229,12 +231,12 @@ impl EdaFeatures {
     fn features(&self, now_s: f64) -> [f64; EDA_FEATURES] {
         let ten = self.within(now_s, 10.0);
         let thirty = self.window.points().iter();
-        let responses = || self.settled.iter().chain(self.window.responses());
-        let amplitude = |window_s| {
-            let recent = responses().filter(|r| now_s - r.peak_at_s < window_s);
-            recent.map(|r| r.amplitude_us).sum::<f64>()
+        let responses = |window_s| {
+            let all = self.settled.iter().chain(self.window.responses());
+            all.filter(move |r| now_s - r.peak_at_s < window_s)
         };
-        let count = responses().count() as f64;
+        let amplitude = |window_s| responses(window_s).map(|r| r.amplitude_us).sum::<f64>();
+        let count = responses(RESPONSES_S).count() as f64;
         let observed_s: f64 = self.observed.iter().map(|&(_, good_s)| good_s).sum();
         let rate_or_nan = |value: f64| if observed_s >= LEAST_RATE_S { value } else { f64::NAN };
         [

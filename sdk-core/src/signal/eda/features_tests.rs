@@ -156,6 +156,59 @@ fn a_gap_leaves_no_transient() {
 }
 
 #[test]
+fn a_jump_is_left_out_and_a_new_level_is_a_new_beginning() {
+    let mut features = EdaFeatures::new();
+    let mut last = None;
+    for k in 0..240 {
+        let t = f64::from(k) / 4.0;
+        // One spike at 30 s; from 45 s on another level for good.
+        let level = if k == 120 {
+            8.0
+        } else if k < 180 {
+            2.0
+        } else {
+            9.0
+        };
+        last = features.push(&sample(t, level, Quality::Good)).or(last);
+        if k == 179 {
+            let v = last.as_ref().unwrap();
+            check(v.values()[SCR_RATE], 0.0, 1e-9);
+            check(v.values()[DEVIATION], 0.0, 1e-9);
+        }
+    }
+    let v = last.unwrap();
+    check(v.values()[LEVEL], 9.0, 1e-9);
+    check(v.values()[SCR_RATE], 0.0, 1e-9);
+    check(v.values()[DEVIATION], 0.0, 1e-9);
+}
+
+#[test]
+fn what_is_measured_in_motion_is_left_out() {
+    let level = |t: f64| if (20.0..22.5).contains(&t) { 3.0 } else { 2.0 };
+    let run = |acceleration_g: f64| {
+        let mut features = EdaFeatures::new();
+        let mut last = None;
+        for k in 0..120 {
+            let t = f64::from(k) / 4.0;
+            if (19.9..22.5).contains(&t) {
+                let moving = Sample {
+                    signal: Signal::Acceleration,
+                    value: acceleration_g,
+                    ..sample(t, 0.0, Quality::Good)
+                };
+                assert!(features.push(&moving).is_none());
+            }
+            last = features.push(&sample(t, level(t), Quality::Good)).or(last);
+        }
+        last.unwrap()
+    };
+    let (rest, motion) = (run(1.05), run(1.8));
+    assert!(rest.values()[SCR_RATE] > 0.0);
+    check(motion.values()[SCR_RATE], 0.0, 1e-9);
+    check(f64::from(rest.coverage - motion.coverage), 0.35, 0.06);
+}
+
+#[test]
 fn without_data_features_are_missing() {
     let mut features = EdaFeatures::new();
     let v = features.push(&sample(0.0, f64::NAN, Quality::Missing)).unwrap();
@@ -177,17 +230,23 @@ proptest! {
     #[test]
     fn any_samples_give_finite_or_missing(
         samples in prop::collection::vec(
-            (0u64..3_000_000_000, prop_oneof![any::<f64>(), 0.0..70.0], quality(), any::<bool>()),
+            (
+                0u64..3_000_000_000,
+                prop_oneof![any::<f64>(), 0.0..70.0],
+                quality(),
+                any::<bool>(),
+                prop_oneof![4 => Just(Signal::SkinConductance), 1 => Just(Signal::Acceleration)],
+            ),
             0..200,
         ),
         backwards in any::<bool>(),
     ) {
         let mut features = EdaFeatures::new();
         let mut now = 0;
-        for (step, value, quality, contiguous) in samples {
+        for (step, value, quality, contiguous, signal) in samples {
             now = if backwards { step } else { now + step };
             let at = Nanos(now);
-            let s = Sample { modality: Modality::Eda, signal: Signal::SkinConductance, stream_at: at, at, value, quality, contiguous };
+            let s = Sample { modality: Modality::Eda, signal, stream_at: at, at, value, quality, contiguous };
             if let Some(v) = features.push(&s) {
                 prop_assert!(v.values().iter().all(|x| !x.is_infinite()), "{:?}", v.values());
                 prop_assert!((0.0..=1.0).contains(&v.coverage));
