@@ -42,8 +42,10 @@ pub struct Beat {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum BeatError {
     /// The sampling rate is too low to hold the signal's shape, or absurd.
-    #[error("{rate_hz} samples a second; {signal} beats need {least_hz} to {most_hz}: check the \
-             rate, or resample")]
+    #[error(
+        "{rate_hz} samples a second; {signal} beats need {least_hz} to {most_hz}: check the \
+             rate, or resample"
+    )]
     Rate {
         /// The rate that was asked for, Hz.
         rate_hz: f64,

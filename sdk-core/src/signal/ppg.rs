@@ -113,7 +113,7 @@ impl Wave for Pulse {
     const ALIKE: f64 = 0.86;
     const GOOD: f64 = 0.86;
     const INTERVAL_LEAP: f64 = 1.4;
-    const HEIGHT_LEAP: f64 = 2.0;
+    const HEIGHT_LEAP: f64 = 3.0;
 
     fn new(rate_hz: f64) -> Option<Self> {
         let band = Cascade::butterworth(ORDER, BAND_HZ, rate_hz)?;

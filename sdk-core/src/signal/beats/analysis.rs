@@ -24,8 +24,10 @@ pub struct RrInterval {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum Unusable {
     /// Too short, or no beats in it.
-    #[error("{good} good intervals, at least {LEAST_INTERVALS} are needed: record longer, check \
-             the sensor's seat")]
+    #[error(
+        "{good} good intervals, at least {LEAST_INTERVALS} are needed: record longer, check \
+             the sensor's seat"
+    )]
     TooFew {
         /// How many there are.
         good: usize,

@@ -47,9 +47,8 @@ impl History {
     /// Mean over `2 * half + 1` samples with triangular weights: smooth, without phase.
     pub(crate) fn smooth(&self, number: usize, half: usize) -> f64 {
         let weight = |k: usize| (half + 1 - k.abs_diff(half)) as f64;
-        let sum: f64 = (0..=2 * half)
-            .map(|k| weight(k) * self.at((number + k).saturating_sub(half)))
-            .sum();
+        let sum: f64 =
+            (0..=2 * half).map(|k| weight(k) * self.at((number + k).saturating_sub(half))).sum();
         sum / ((half + 1) * (half + 1)) as f64
     }
 }

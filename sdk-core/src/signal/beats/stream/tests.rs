@@ -20,11 +20,11 @@ fn beat_at(t: f64) -> (f64, f64) {
     (0.0, 1.0)
 }
 
-/// A pulse with a dicrotic wave.
+/// A pulse with a dicrotic wave, lowest where the beat begins.
 fn pulse(t: f64) -> f64 {
-    let (since, _) = beat_at(t);
+    let (since, length) = beat_at(t);
     let wave = |at: f64, width: f64| (-((since - at) / width).powi(2)).exp();
-    1_000.0 + 80.0 * wave(0.2, 0.09) + 25.0 * wave(0.48, 0.1)
+    1_000.0 - 15.0 * (TAU * since / length).cos() + 80.0 * wave(0.2, 0.09) + 25.0 * wave(0.48, 0.1)
 }
 
 /// P, QRS and T waves, microvolts.
@@ -67,9 +67,9 @@ fn is_a_length(ms: f64, tolerance_ms: f64) -> bool {
 #[test]
 fn intervals_at_every_rate() {
     for (signal, rate_hz, tolerance_ms) in [
-        (Signal::Ppg, 25.0, 12.0),
-        (Signal::Ppg, 64.0, 3.0),
-        (Signal::Ppg, 128.0, 3.0),
+        (Signal::Ppg, 25.0, 8.0),
+        (Signal::Ppg, 64.0, 6.0),
+        (Signal::Ppg, 128.0, 6.0),
         (Signal::Ecg, 100.0, 2.0),
         (Signal::Ecg, 130.0, 1.5),
         (Signal::Ecg, 360.0, 1.0),
@@ -78,7 +78,8 @@ fn intervals_at_every_rate() {
         assert!((33..=35).contains(&rr.len()), "{signal:?} {rate_hz} Hz: {} beats", rr.len());
         for (k, s) in rr.iter().enumerate().skip(4) {
             assert!(is_a_length(s.value, tolerance_ms), "{signal:?} {rate_hz} Hz: {}", s.value);
-            assert_eq!((s.quality, s.contiguous), (Quality::Good, true), "{k} of {rate_hz} Hz");
+            assert_eq!(s.quality, Quality::Good, "{k} of {rate_hz} Hz");
+            assert!(s.contiguous || k == 4, "{k} of {rate_hz} Hz");
             assert_eq!((s.signal, s.modality), (Signal::RrInterval, Modality::Hrv));
         }
         for pair in rr.windows(2) {
@@ -185,7 +186,8 @@ fn a_sine_of_movement_is_not_good_for_long() {
     let mut record = samples(Signal::Ppg, 64.0, 40.0);
     for s in record.iter_mut().skip(640) {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        s.value = 1_000.0 + (noise >> 40) as f64 / 1e5 + 30.0 * (s.stream_at.as_secs_f64() * TAU).sin();
+        s.value =
+            1_000.0 + (noise >> 40) as f64 / 1e5 + 30.0 * (s.stream_at.as_secs_f64() * TAU).sin();
     }
     let rr = run(Signal::Ppg, &record);
     let noisy: Vec<_> = rr.iter().filter(|s| s.stream_at.as_secs_f64() > 11.0).collect();
