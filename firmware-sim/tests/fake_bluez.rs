@@ -8,11 +8,18 @@ use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 use firmware_sim::{
     bus::PrivateBus,
     fake_bluez::{FakeBluez, FakeBluezError, Options, SimEvent, SimulatedDevice},
-    fault::{FaultKind, FaultScript},
+    fault::{FaultKind, FaultScript, Signal},
     spec::DeviceSpec,
 };
 use futures::StreamExt;
-use protocol::{eda_profile::EdaMeasurement, gatt};
+use protocol::{
+    eda_profile::EdaMeasurement,
+    gatt,
+    polar_pmd::{
+        Frame, Measurement,
+        control::{self, Setting, SettingKind},
+    },
+};
 use zbus::{Connection, MessageStream, OwnedVariant, Variant, connection, message::Type};
 
 const ADAPTER: &str = "/org/bluez/hci0";
@@ -55,6 +62,16 @@ impl Client {
             .call_method(Some("org.bluez"), path, interface, "ReadValue", &(options,))
             .await?;
         reply.body().deserialize()
+    }
+
+    async fn write(&self, path: &str, value: &[u8], kind: &str) -> zbus::Result<()> {
+        let options = HashMap::from([("type", Variant::from(kind))]);
+        let interface = Some("org.bluez.GattCharacteristic1");
+        let body = (value, options);
+        self.connection
+            .call_method(Some("org.bluez"), path, interface, "WriteValue", &body)
+            .await?;
+        Ok(())
     }
 
     async fn power(&self, on: bool) {
@@ -104,13 +121,17 @@ impl Client {
     }
 
     async fn next_eda(&mut self) -> EdaMeasurement {
+        EdaMeasurement::parse(&self.next_value(EDA).await).unwrap()
+    }
+
+    /// The next value that a characteristic pushes.
+    async fn next_value(&mut self, path: &str) -> Vec<u8> {
         self.wait(|message| {
             let header = message.header();
             let (_, changed, _): Changed = message.body().deserialize().ok()?;
-            let is_eda = header.path().is_some_and(|p| p.as_str() == EDA);
-            let value = changed.get("Value").filter(|_| is_eda)?;
-            let bytes = Vec::<u8>::try_from(value.clone()).ok()?;
-            Some(EdaMeasurement::parse(&bytes).unwrap())
+            let is_it = header.path().is_some_and(|p| p.as_str() == path);
+            let value = changed.get("Value").filter(|_| is_it)?;
+            Vec::<u8>::try_from(value.clone()).ok()
         })
         .await
     }
@@ -265,6 +286,57 @@ async fn a_scripted_adapter_failure_takes_every_link_and_comes_back() {
     let told =
         simulation.log().iter().map(|e| serde_json::to_string(e).unwrap()).collect::<String>();
     assert!(told.contains(r#""type":"fault""#) && told.contains(r#""reason":"adapter""#), "{told}");
+    simulation.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_started_and_stopped_by_what_is_written() {
+    let bus = PrivateBus::start().unwrap();
+    let spec = DeviceSpec::polar_h10();
+    let name = spec.name.clone();
+    let devices = vec![spec.into()];
+    let simulation =
+        FakeBluez::start(bus.address(), devices, &FaultScript::default()).await.unwrap();
+    let mut client = Client::new(&bus).await;
+    const H10: &str = "/org/bluez/hci0/dev_C0_FF_EE_00_00_03";
+    let control = &format!("{H10}/service0013/char0014");
+    let data = &format!("{H10}/service0013/char0015");
+    client.discover(H10).await;
+    client.connect(H10).await;
+    assert_eq!(client.read(control).await.unwrap(), [0x0F, 0b101, 0]);
+
+    let command = |command: control::Command| command.encode();
+    let rate = vec![Setting::one(SettingKind::SampleRateHz, 130)];
+    let start = command(control::Command::Start { measurement: Measurement::Ecg, settings: rate });
+    let stop = command(control::Command::Stop(Measurement::Ecg));
+    let error = client.write(control, &start, "request").await.unwrap_err().to_string();
+    assert!(error.contains("0xfd"), "indications are off: {error}");
+    let error = client.write(data, &start, "request").await.unwrap_err().to_string();
+    assert!(error.contains("NotPermitted"), "{error}");
+    client.start_notify(control).await;
+    client.start_notify(data).await;
+    let error = client.write(control, &start, "command").await.unwrap_err().to_string();
+    assert!(error.contains("NotSupported"), "{error}");
+    let error = client.write(control, &[0; 245], "request").await.unwrap_err().to_string();
+    assert!(error.contains("InvalidValueLength"), "{error}");
+
+    client.write(control, &start, "request").await.unwrap();
+    assert_eq!(client.next_value(control).await, [0xF0, 2, 0, 0, 0]);
+    assert_eq!(simulation.started(&name), [Signal::Ecg]);
+    let frame = Frame::parse(&client.next_value(data).await).unwrap();
+    assert_eq!(frame.samples.len(), 73);
+    client.write(control, &stop, "request").await.unwrap();
+    assert_eq!(client.next_value(control).await, [0xF0, 3, 0, 0, 0]);
+    assert!(simulation.started(&name).is_empty());
+    let written: Vec<(Vec<u8>, bool)> = simulation
+        .log()
+        .into_iter()
+        .filter_map(|event| match event {
+            SimEvent::Written { bytes, accepted, .. } => Some((bytes, accepted)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(written, [(start.clone(), false), (start, true), (stop, true)]);
     simulation.stop().await;
 }
 

@@ -96,15 +96,18 @@ pub fn wearable(profile: DeviceProfile, seed: u64) -> Wearable {
 #[must_use]
 pub fn faults(profile: DeviceProfile) -> Vec<FaultKind> {
     let odd = |form| FaultKind::OddPayload { form };
-    let mut faults = vec![
-        FaultKind::Lose { count: 1 },
-        FaultKind::LinkDrop,
-        odd(OddForm::Truncated),
+    let mut faults =
+        vec![FaultKind::Lose { count: 1 }, FaultKind::LinkDrop, odd(OddForm::Truncated)];
+    // A notification every few seconds: more would leave nothing between them.
+    if profile == DeviceProfile::PolarPpi {
+        return faults;
+    }
+    faults.extend([
         FaultKind::Lose { count: 3 },
         odd(OddForm::Garbage),
         odd(OddForm::Empty),
         FaultKind::LowBattery { percent: 9 },
-    ];
+    ]);
     // What has no number and no time cannot be told from its copy, or set in order.
     let framed =
         [DeviceProfile::Eda, DeviceProfile::PolarEcg, DeviceProfile::PolarPpg].contains(&profile);

@@ -10,13 +10,13 @@
 
 use firmware_sim::{
     fake_bluez::SimEvent,
+    fault::FaultKind,
     physiology::{Beat, Heart, Person, Script, Skin},
 };
 use sdk_core::{
     runtime::Update,
     sensor::{DeviceProfile, Quality, Sample, Signal},
 };
-use std::time::Duration;
 use tests::{
     accounts::Books,
     rig::{on_private_bus, wait_for},
@@ -105,16 +105,17 @@ fn through_its_life(
     });
 }
 
-/// Times of R waves, by the plainest rule: the highest sample above half the body's R.
+/// Times of R waves, by the plainest rule: the highest sample above 0.7 of the body's R. T and the
+/// wander of the baseline do not reach that.
 fn r_waves(samples: &[Sample]) -> Vec<f64> {
-    let half = 500.0 * Person::from_seed(SEED).r_wave_millivolts;
+    let least = 700.0 * Person::from_seed(SEED).r_wave_millivolts;
     let ecg: Vec<&Sample> = of(samples, Signal::Ecg).collect();
-    let groups = ecg.chunk_by(|a, b| (a.value > half) == (b.value > half));
+    let groups = ecg.chunk_by(|a, b| (a.value > least) == (b.value > least));
     let peak = |group: &[&Sample]| {
         let highest = group.iter().max_by(|a, b| a.value.total_cmp(&b.value)).unwrap();
         highest.stream_at.as_secs_f64()
     };
-    groups.filter(|group| group[0].value > half).map(peak).collect()
+    groups.filter(|group| group[0].value > least).map(peak).collect()
 }
 
 /// Whether intervals are a run of the body's, each to within `tolerance_s`.
@@ -174,9 +175,9 @@ fn polar_ppg_pulses_with_the_body_and_every_loss_is_counted() {
             light.iter().fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
         let depth = (high - low) / high;
         assert!(low > 250_000.0 && (0.01..0.05).contains(&depth), "{low} to {high} counts");
-        // Dips below the middle: one for each beat.
-        let middle = (low + high) / 2.0;
-        let dips = light.windows(2).filter(|w| w[0] >= middle && w[1] < middle).count();
+        // Dips into the lowest third: one for each beat, the reflected wave does not reach it.
+        let third = low + (high - low) / 3.0;
+        let dips = light.windows(2).filter(|w| w[0] >= third && w[1] < third).count();
         let expected = light.len() as f64 / 55.0 / beats()[5].rr_s;
         assert!((dips as f64 - expected).abs() <= 2.0, "{dips} dips, about {expected} beats");
     };
@@ -200,6 +201,51 @@ fn shimmer_gsr_is_the_bodys_and_every_loss_is_counted() {
 }
 
 #[test]
+fn healthypi_ecg_in_the_wrong_place_is_refused() {
+    on_private_bus("healthypi_ecg_in_the_wrong_place_is_refused", async |bus| {
+        let mut watch = soak::wearable(DeviceProfile::HealthyPiGsr, SEED);
+        watch.spec.eda.mixes_in_ecg = true;
+        let mut books = Books::open(&bus, vec![watch]).await;
+        let samples = collect(&mut books, Signal::SkinConductance, 32 * 8).await;
+        let (good, poor): (Vec<Sample>, Vec<Sample>) =
+            samples.into_iter().partition(|sample| sample.quality == Quality::Good);
+        in_the_bodys_range(&good);
+        assert!(poor.len() * 20 < good.len(), "{} poor of {} good", poor.len(), good.len());
+        let stats = books.session.summary().await.unwrap().streams[0];
+        assert!(stats.rejected > 60, "16 notifications of ECG a second: {stats:?}");
+        books.session.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn off_the_skin_is_a_state_of_every_device_that_knows() {
+    on_private_bus("off_the_skin_is_a_state_of_every_device_that_knows", async |bus| {
+        use DeviceProfile::{Eda, PolarEcg, PolarPpg, ShimmerGsr};
+        let wearables = [Eda, PolarEcg, PolarPpg, ShimmerGsr];
+        let wearables = wearables.map(|profile| soak::wearable(profile, SEED));
+        let mut books = Books::open(&bus, wearables.to_vec()).await;
+        for contact in [false, true] {
+            let mut waiting = [true; 4];
+            for device in 0..waiting.len() {
+                // Long enough for a strap to miss a beat.
+                let off = FaultKind::ContactLoss { for_s: 3.0 };
+                if !contact {
+                    books.inject(device, off).await;
+                }
+            }
+            wait_for(&mut books.updates, "contact lost, then found", |update| {
+                if let Update::Device { device, status, .. } = update {
+                    waiting[*device] &= status.contact != Some(contact);
+                }
+                (!waiting.contains(&true)).then_some(())
+            })
+            .await;
+        }
+        books.session.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn all_at_once_and_nothing_is_lost_uncounted() {
     const SECONDS: f64 = 20.0;
     on_private_bus("all_at_once_and_nothing_is_lost_uncounted", async |bus| {
@@ -216,6 +262,5 @@ fn all_at_once_and_nothing_is_lost_uncounted() {
             }
             assert!(account.missing > 0 && account.received > 0, "{account:?}");
         }
-        assert!(Duration::from_secs_f64(report.seconds) >= Duration::from_secs(20));
     });
 }

@@ -21,7 +21,8 @@ use tokio::sync::broadcast::error::RecvError;
 /// a private one; or writes a session as a folder of recordings with --out.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A device description, TOML; may be given more than once [default: wristband and strap]
+    /// A device description, TOML; may be given more than once [default: wristband and strap]. It
+    /// needs a kind only: wristband, strap, polar_h10, polar_sense, healthypi_move, shimmer3_gsr.
     #[arg(long, value_name = "FILE")]
     device: Vec<PathBuf>,
     /// Plays this recording (an Empatica E4 folder) instead of a simulated body.

@@ -7,6 +7,8 @@
 
 #[cfg(feature = "runtime")]
 mod event_loop;
+#[cfg(all(test, feature = "runtime"))]
+mod fake;
 mod pace;
 mod pipeline;
 mod replay;

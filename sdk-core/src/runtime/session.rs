@@ -332,9 +332,8 @@ impl Session {
     /// [`SessionError::Ended`] if the loop was gone before.
     pub async fn stop(self) -> Result<Summary, SessionError> {
         drop(self.epoch);
-        for supervisor in self.supervisors {
-            let _ = tokio::time::timeout(CLOSING, supervisor).await;
-        }
+        let closing = futures::future::join_all(self.supervisors);
+        let _ = tokio::time::timeout(CLOSING, closing).await;
         let _ = self.commands.send(Command::Stop).await;
         #[allow(unused_mut, reason = "changed with the feature http")]
         let mut summary = self.core.await.map_err(|_| SessionError::Ended)?;
@@ -380,3 +379,6 @@ impl Session {
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,10 @@ use uuid::Uuid;
 /// A silence this long is a measurement that was ended on the watch, not loss.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Skin conductance is expected again this many notifications after the last plausible one: what
+/// else comes before that comes in addition to it.
+const EXPECTED_AGAIN: f64 = 1.5;
+
 /// Turns HealthyPi notifications into samples.
 #[derive(Debug)]
 pub struct HealthyPiDriver {
@@ -27,6 +31,8 @@ pub struct HealthyPiDriver {
     timeline: ArrivalTimeline,
     slope: Slope,
     arrived: Option<Nanos>,
+    /// Arrival of the last notification that was skin conductance for the most part.
+    plausible: Option<Nanos>,
     stats: StreamStats,
     status: DeviceStatus,
 }
@@ -37,6 +43,7 @@ impl Default for HealthyPiDriver {
             timeline: ArrivalTimeline::new(healthypi::RATE_HZ),
             slope: Slope::default(),
             arrived: None,
+            plausible: None,
             stats: StreamStats::default(),
             status: DeviceStatus::default(),
         }
@@ -72,6 +79,7 @@ impl DeviceDriver for HealthyPiDriver {
         self.timeline.break_run();
         self.slope.reset();
         self.arrived = None;
+        self.plausible = None;
     }
 
     fn battery(&mut self, percent: u8) {
@@ -98,7 +106,9 @@ impl HealthyPiDriver {
             self.interrupted();
         }
         let ticks = values.len() as u64;
-        if self.is_foreign(arrived, &values) {
+        if self.is_plausible(&values) {
+            self.plausible = Some(arrived);
+        } else if self.is_extra(arrived, ticks) {
             return Err(DriverError::NotSkin { samples: values.len() });
         }
         self.arrived = Some(arrived);
@@ -125,20 +135,26 @@ impl HealthyPiDriver {
         Ok(values.into_iter().map(sample).collect())
     }
 
-    /// Whether most values are no skin's, and come when none are due: a notification of something
-    /// else. Implausible values in their own time are a bad contact, and stay in the stream.
-    fn is_foreign(&self, arrived: Nanos, values: &[f64]) -> bool {
-        let ticks = values.len() as u64;
-        let early = self.timeline.ticks(self.timeline.ahead(arrived, ticks));
+    /// Whether most values go on from the skin conductance so far.
+    fn is_plausible(&self, values: &[f64]) -> bool {
         let mut slope = self.slope;
-        let plausible = (1..)
+        let good = (1..)
             .zip(values)
             .filter(|(k, value)| {
                 let (value, graded) = grade::eda(Some(**value));
                 slope.grade(self.timeline.peek(*k), value, graded) == Quality::Good
             })
             .count();
-        2 * early > ticks && 2 * plausible < values.len()
+        2 * good >= values.len()
+    }
+
+    /// Whether a notification comes when none is due: beside one of skin conductance, or ahead of
+    /// its time. Implausible values in their own time are a bad contact, and stay in the stream.
+    fn is_extra(&self, arrived: Nanos, ticks: u64) -> bool {
+        let soon = EXPECTED_AGAIN * ticks as f64 / f64::from(healthypi::RATE_HZ);
+        let beside = self.plausible.is_some_and(|last| arrived.since(last).as_secs_f64() < soon);
+        let early = self.timeline.ticks(self.timeline.ahead(arrived, ticks));
+        beside || 2 * early > ticks
     }
 }
 

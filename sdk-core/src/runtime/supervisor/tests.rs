@@ -1,70 +1,15 @@
 //! A supervisor over a transport made of channels, in virtual time.
 
-use super::*;
-use async_trait::async_trait;
+use super::{
+    super::fake::{Air, Fake},
+    *,
+};
 use protocol::{
     consent::{Modality, Purpose},
     gatt,
 };
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::Ordering;
 use uuid::Uuid;
-
-/// What the next tries to open come to, and what was asked.
-#[derive(Default)]
-struct Air {
-    /// Notifications of each link; an error is a failed try.
-    tries: Mutex<Vec<Result<mpsc::Receiver<Notification>, LinkError>>>,
-    opened: Mutex<Vec<(Selector, Instant)>>,
-    closed: AtomicU64,
-    dropped: AtomicU64,
-}
-
-struct Fake(Arc<Air>);
-
-#[async_trait]
-impl Transport for Fake {
-    async fn open(
-        &self,
-        selector: &Selector,
-        _: &Permit<Collect>,
-        _: SessionClock,
-    ) -> Result<Box<dyn Link>, LinkError> {
-        self.0.opened.lock().unwrap().push((selector.clone(), Instant::now()));
-        let next = self.0.tries.lock().unwrap().pop();
-        match next {
-            Some(Ok(queue)) => Ok(Box::new(FakeLink { queue, air: Arc::clone(&self.0) })),
-            Some(Err(error)) => Err(error),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-struct FakeLink {
-    queue: mpsc::Receiver<Notification>,
-    air: Arc<Air>,
-}
-
-#[async_trait]
-impl Link for FakeLink {
-    async fn next(&mut self) -> Option<Notification> {
-        self.queue.recv().await
-    }
-
-    async fn battery(&mut self) -> Option<u8> {
-        Some(80)
-    }
-
-    fn overflowed(&self) -> u64 {
-        self.air.dropped.load(Ordering::Relaxed)
-    }
-
-    async fn close(self: Box<Self>) {
-        self.air.closed.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// A supervised device, and everything around it.
 struct Rig {
@@ -76,13 +21,11 @@ struct Rig {
 }
 
 impl Rig {
-    /// `tries` come one after the other.
     fn start(
         profile: DeviceProfile,
-        mut tries: Vec<Result<mpsc::Receiver<Notification>, LinkError>>,
+        tries: Vec<Result<mpsc::Receiver<Notification>, LinkError>>,
     ) -> Self {
-        tries.reverse();
-        let air = Arc::new(Air { tries: Mutex::new(tries), ..Air::default() });
+        let air = Air::new(tries);
         let gate = Gate::new(Uuid::nil(), Uuid::nil());
         gate.grant("1", &[(profile.modality(), Purpose::Collect)], None, 0);
         let (epoch, epochs) = watch::channel(gate.epoch().0);
@@ -139,8 +82,10 @@ async fn what_fails_is_tried_again_with_the_same_hello() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_falls_at_once_is_tried_less_and_less_often() {
     let tries = (0..200).map(|_| Ok(mpsc::channel(1).1)).collect();
-    let rig = Rig::start(DeviceProfile::Eda, tries);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut rig = Rig::start(DeviceProfile::Eda, tries);
+    // Somebody takes what the supervisor tells, for a minute.
+    let taking = async { while rig.inbox.recv().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(60), taking).await;
     let opened = rig.opened();
     // Waits are even between zero and 1.5 s once the ceiling is reached: 80 tries, not 1,200.
     assert!((40..160).contains(&opened.len()), "{}", opened.len());

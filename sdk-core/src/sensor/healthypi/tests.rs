@@ -63,36 +63,44 @@ fn a_measurement_that_ended_is_not_a_loss() {
 
 #[test]
 fn ecg_between_is_refused() {
-    let mut rig = Rig::new();
-    (0..10).for_each(|_| drop(rig.batch(0)));
-    let mut refused = 0;
-    for k in 0..40 {
-        rig.batch(0);
-        // Four notifications of ECG, 128 Hz, for each of skin conductance.
-        for part in 0..4 {
-            let beat = |n: i32| -4_000 + 900 * ((n + part + k) % 13) * ((n + part) % 7);
-            let ecg: Vec<i32> = (0..BATCH as i32).map(beat).collect();
-            rig.now_ms += 10;
-            refused += usize::from(matches!(rig.send(&ecg), Err(DriverError::NotSkin { .. })));
-            rig.now_ms -= 10;
+    // Four notifications of ECG, 128 Hz, for each of skin conductance, at any phase.
+    for phase_ms in [1, 20, 40, 61] {
+        let mut rig = Rig::new();
+        (0..10).for_each(|_| drop(rig.batch(0)));
+        let mut last = None;
+        for k in 0..40 {
+            for part in 0..4 {
+                let beat = |n: i32| -4_000 + 900 * ((n + part + k) % 13) * ((n + part) % 7);
+                let ecg: Vec<i32> = (0..BATCH as i32).map(beat).collect();
+                let now_ms = rig.now_ms;
+                rig.now_ms += phase_ms + 62 * part as u64;
+                assert!(matches!(rig.send(&ecg), Err(DriverError::NotSkin { .. })));
+                rig.now_ms = now_ms;
+            }
+            last = rig.batch(0).pop();
         }
+        let stats = rig.driver.stats();
+        assert_eq!((stats.accepted, stats.rejected), (50, 160), "{phase_ms} ms");
+        assert_eq!((stats.poor_samples, stats.lost), (0, 0));
+        assert_eq!(last.map(|s| s.stream_at), Some(Nanos::from_millis(50 * BATCH_MS)));
     }
-    let stats = rig.driver.stats();
-    assert_eq!((refused, stats.rejected), (160, 160));
-    assert_eq!((stats.poor_samples, stats.lost), (0, 0));
 }
 
 #[test]
-fn a_bad_contact_in_its_own_time_stays_in_the_stream() {
+fn a_bad_contact_stays_in_the_stream() {
     let mut rig = Rig::new();
     (0..10).for_each(|_| drop(rig.batch(0)));
-    rig.now_ms += BATCH_MS;
-    let samples = rig.send(&[0, 0, 0, 0, 0, 0, 0, 9_000]).unwrap();
-    assert!(samples.iter().all(|s| s.quality == Quality::Artefact && s.contiguous));
-    let jump = {
+    let mut send = |counts: &[i32]| {
         rig.now_ms += BATCH_MS;
-        rig.send(&[300, 300, 900, 300, 300, 300, 300, 300]).unwrap()
+        rig.send(counts)
     };
+    let open = [0, 0, 0, 0, 0, 0, 0, 9_000];
+    assert!(send(&open).is_err(), "the first could be something else");
+    for _ in 0..3 {
+        let samples = send(&open).unwrap();
+        assert!(samples.iter().all(|s| s.quality == Quality::Artefact));
+    }
+    let jump = send(&[300, 300, 900, 300, 300, 300, 300, 300]).unwrap();
     let poor: Vec<usize> = (0..BATCH).filter(|k| jump[*k].quality != Quality::Good).collect();
     assert_eq!(poor, [2], "6 microsiemens within 31 ms are no skin's");
 }
