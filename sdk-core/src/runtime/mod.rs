@@ -5,6 +5,7 @@
 //! it keeps the links of the devices, the timers and the outbox, and carries consent to all of
 //! them.
 
+mod body;
 #[cfg(feature = "runtime")]
 mod event_loop;
 #[cfg(all(test, feature = "runtime"))]
@@ -19,6 +20,7 @@ mod supervisor;
 #[cfg(feature = "runtime")]
 mod update;
 
+pub use body::Derived;
 pub use pace::Pace;
 pub use pipeline::{Pipeline, PipelineConfig};
 pub use replay::{Replayed, replay};

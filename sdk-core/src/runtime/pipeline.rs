@@ -10,7 +10,6 @@ use crate::{
     intent::{Calibration, InferPermits, IntentEngine},
     offer::{Action, Authority, Decision, Hold, OfferPlan, Provenance, Sculptor, Tempo},
     sensor::{Sample, Signal},
-    signal::{EdaFeatures, FeatureVector, HrvFeatures},
 };
 use models::IntentModel;
 use protocol::{

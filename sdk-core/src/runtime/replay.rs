@@ -1,7 +1,7 @@
 //! Runs a recording through the pipeline as fast as it goes, in the time of the recording.
 
 use super::pipeline::Pipeline;
-use crate::{consent::Refused, offer::Decision, sensor::Sample, signal::FeatureVector};
+use crate::{consent::Refused, offer::Decision, sensor::{Sample, Signal}, signal::FeatureVector};
 
 /// What a replay gives, in order of time.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub fn replay(
             let decision = pipeline.step(pipeline.due());
             sink(Replayed::Decision(Box::new(decision)));
         }
-        // A recording is one device: what it holds of a modality is one stream.
-        for vector in pipeline.samples(0, std::slice::from_ref(sample))?.features {
+        for vector in pipeline.samples(source(sample), std::slice::from_ref(sample))?.features {
             sink(Replayed::Features(vector));
         }
         if pipeline.due() <= sample.at {
@@ -35,4 +34,13 @@ pub fn replay(
         }
     }
     Ok(())
+}
+
+/// A recording may hold one heart twice, as a wave and as intervals: they count as two devices.
+fn source(sample: &Sample) -> usize {
+    match sample.signal {
+        Signal::SkinConductance | Signal::RrInterval | Signal::Acceleration => 0,
+        Signal::Ecg => 1,
+        Signal::Ppg => 2,
+    }
 }
