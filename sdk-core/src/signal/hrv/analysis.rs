@@ -19,13 +19,11 @@ pub struct Options {
     /// Whether artefacts are corrected before anything is measured. Without, they are counted and
     /// judged all the same.
     pub correction: bool,
-    /// Whether the Lomb-Scargle spectrum is computed, which costs more than all else.
-    pub lomb: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { correction: true, lomb: true }
+        Self { correction: true }
     }
 }
 
@@ -104,7 +102,7 @@ pub fn analyze(rr_ms: &[f64], options: Options) -> HrvAnalysis {
     let nn_ms = if options.correction || !is_record { nn_ms } else { rr_ms.to_vec() };
 
     let welch = welch(&nn_ms).unwrap_or_default();
-    let lomb = if options.lomb { lomb(&nn_ms).unwrap_or_default() } else { Spectrum::default() };
+    let lomb = lomb(&nn_ms).unwrap_or_default();
     let coherence = coherence(&nn_ms).unwrap_or_default();
     let length_s = seconds(&nn_ms);
     // Ectopic beats that come every so often look like breath.
@@ -187,9 +185,9 @@ mod tests {
     fn without_correction_artefacts_stay_in_and_are_counted() {
         let mut rr = breathing(370);
         (rr[99], rr[100]) = (450.0, 1150.0);
-        let left = analyze(&rr, Options { correction: false, lomb: false });
+        let left = analyze(&rr, Options { correction: false });
         assert_eq!((left.corrected, left.tachogram.nn_ms), (0, rr.clone()));
-        assert!(left.artefacts.artefacts() > 0 && left.lomb_bands.lf_hf().is_nan());
+        assert!(left.artefacts.artefacts() > 0);
         let put_right = analyze(&rr, Options::default());
         assert!(put_right.corrected > 0 && put_right.time.rmssd_ms < left.time.rmssd_ms);
     }
@@ -220,7 +218,7 @@ mod tests {
             ),
             correction in any::<bool>(),
         ) {
-            let found = analyze(&rr, Options { correction, lomb: true });
+            let found = analyze(&rr, Options { correction });
             prop_assert_eq!(found.usability.usable, found.usability.reason.is_none());
             prop_assert_eq!(found.beats, rr.len());
             if found.usability.usable {

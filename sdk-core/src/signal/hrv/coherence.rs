@@ -63,8 +63,11 @@ pub fn coherence(nn_ms: &[f64]) -> Result<Vec<CoherenceWindow>, Refusal> {
     }
     let tachogram = resampled(nn_ms, usize::MAX);
     let mut fourier = Fourier::of_length(TRANSFORM);
-    let window = |(i, samples): (usize, &[f64])| {
-        let (peak_bin, ratio) = peak(&mut fourier, samples.to_vec());
+    let mut samples = Vec::with_capacity(LONGEST);
+    let window = |(i, window): (usize, &[f64])| {
+        samples.clear();
+        samples.extend_from_slice(window);
+        let (peak_bin, ratio) = peak(&mut fourier, &mut samples);
         let start_s = (i * STEP) as f64 / RATE_HZ;
         CoherenceWindow { start_s, peak_hz: peak_bin as f64 * BIN_HZ, ratio }
     };
@@ -74,12 +77,12 @@ pub fn coherence(nn_ms: &[f64]) -> Result<Vec<CoherenceWindow>, Refusal> {
 
 /// The coherence ratio of at most 64 s of NN intervals in ms; 0 if they do not vary.
 pub(super) fn coherence_ratio(nn_ms: &[f64]) -> f64 {
-    peak(&mut Fourier::of_length(TRANSFORM), resampled(nn_ms, LONGEST)).1
+    peak(&mut Fourier::of_length(TRANSFORM), &mut resampled(nn_ms, LONGEST)).1
 }
 
 /// The bin of the highest peak and how much of the power it holds, of at most [`LONGEST`] samples.
-fn peak(fourier: &mut Fourier, mut samples: Vec<f64>) -> (usize, f64) {
-    detrend(&mut samples);
+fn peak(fourier: &mut Fourier, samples: &mut [f64]) -> (usize, f64) {
+    detrend(samples);
     fourier.input.fill(0.0);
     let n = samples.len();
     let short: Vec<f64>;
@@ -89,7 +92,7 @@ fn peak(fourier: &mut Fourier, mut samples: Vec<f64>) -> (usize, f64) {
         short = taper(n).collect();
         &short
     };
-    for ((padded, x), weight) in fourier.input.iter_mut().zip(&samples).zip(taper) {
+    for ((padded, x), weight) in fourier.input.iter_mut().zip(samples.iter()).zip(taper) {
         *padded = x * weight;
     }
     let mut power = [0.0; LAST_BIN + 1];

@@ -41,10 +41,10 @@ fn replace(sorted: &mut [f64], old: f64, new: f64) {
     let from = place(sorted, old);
     let to = place(sorted, new);
     if from < to {
-        sorted[from..to].rotate_left(1);
+        sorted.copy_within(from + 1..to, from);
         sorted[to - 1] = new;
     } else if from < sorted.len() {
-        sorted[to..=from].rotate_right(1);
+        sorted.copy_within(to..from, to + 1);
         sorted[to] = new;
     }
 }
