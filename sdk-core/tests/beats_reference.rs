@@ -407,7 +407,7 @@ fn r_peaks_under_noise_118e24() {
     assert!(r_peaks("118e24", &slower, 130.0, &expected) >= 0.98);
 }
 
-/// A heart with an ectopic beat in three; the strap lists 798 intervals over the same time.
+/// A heart with many ectopic beats; the strap lists 798 intervals over the same time.
 #[test]
 fn as_many_beats_as_the_polar_h10_says() {
     let (Some(ecg), Some(rr)) =

@@ -3,9 +3,10 @@
 //! The values must rise when blood flows in, as the E4's BVP does; raw reflected light falls then
 //! and is to be negated.
 //!
-//! A beat's time is the foot of its pulse, the local minimum before the steepest rise. That is the
-//! point the Empatica E4 takes its inter-beat intervals from (found by comparison: 86 % of its
-//! beats fall on the very sample of a local minimum of its BVP).
+//! A beat's time is the foot of its pulse, the local minimum before the steepest rise. Which point
+//! the Empatica E4 takes its inter-beat intervals from is not published; by comparison it is this
+//! one: on each of seven recordings the median distance is below 2 ms, with no offset, while
+//! the peak's distance spreads over 0.1 s.
 
 use super::{
     beats::{
@@ -34,8 +35,8 @@ const SMOOTH_S: f64 = 0.016;
 
 /// Finds beats sample by sample.
 ///
-/// A beat is known at its systolic peak, some 0.25 s after its foot: see the figures in
-/// `tests/beats_reference.rs`. The beats of the first 3 s come at their end.
+/// A beat is known once the filtered pulse falls again, 0.24 s (median) after its foot on the E4, a
+/// weak one when it is overdue, the beats of the first 3 s at their end.
 ///
 /// # Examples
 /// ```
@@ -108,11 +109,15 @@ pub(super) struct Pulse {
 impl Wave for Pulse {
     const NAME: &'static str = "PPG";
     const RATES_HZ: RangeInclusive<f64> = 20.0..=1000.0;
+    /// The threshold is the lowest that keeps dicrotic waves out of HeartPy's finger recordings
+    /// (F1 .98; at .3 it is .95) and finds 97 % of the E4's beats; 220 beats a minute.
     const RULES: Rules = Rules { threshold: 0.4, refractory_s: 0.27 };
     const SHAPES: usize = 1;
     const ALIKE: f64 = 0.86;
     const GOOD: f64 = 0.86;
+    /// Feet that wander, beats missed or counted twice: wrist PPG cannot tell them from ectopic ones.
     const INTERVAL_LEAP: f64 = 1.4;
+    /// More is a movement: vessels narrow and widen more slowly.
     const HEIGHT_LEAP: f64 = 3.0;
 
     fn new(rate_hz: f64) -> Option<Self> {
