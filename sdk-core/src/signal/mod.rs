@@ -5,6 +5,9 @@
 //! session time is copied through and never computed with. The same samples therefore give the
 //! same features, bit for bit, whether they came over the air or from a recording.
 //!
+//! Where a device gives a PPG or an ECG instead of RR intervals, [`BeatStream`] stands before
+//! [`HrvFeatures`]; [`ppg`] and [`ecg`] hold the detectors, for records too.
+//!
 //! The features are those of [`protocol::feature::FEATURES`], in its order. A feature whose window
 //! holds too little good data is NaN; how much of the window is good is the vector's coverage.
 

@@ -3,9 +3,10 @@
 //! The values must rise when blood flows in, as the E4's BVP does; raw reflected light falls then
 //! and is to be negated.
 //!
-//! A beat's time is the foot of its pulse, the local minimum before the steepest rise. That is the
-//! point the Empatica E4 takes its inter-beat intervals from (found by comparison: 86 % of its
-//! beats fall on the very sample of a local minimum of its BVP).
+//! A beat's time is the foot of its pulse, the local minimum before the steepest rise. Which point
+//! the Empatica E4 takes its inter-beat intervals from is not published; by comparison it is this
+//! one: on each of seven recordings the median distance is below 2 ms, with no offset, while
+//! the peak's distance spreads over 0.1 s.
 
 use super::{
     beats::{
@@ -34,8 +35,8 @@ const SMOOTH_S: f64 = 0.016;
 
 /// Finds beats sample by sample.
 ///
-/// A beat is known at its systolic peak, some 0.25 s after its foot: see the figures in
-/// `tests/beats_reference.rs`. The beats of the first 3 s come at their end.
+/// A beat is known once the filtered pulse falls again, 0.24 s (median) after its foot on the E4, a
+/// weak one when it is overdue, the beats of the first 3 s at their end.
 ///
 /// # Examples
 /// ```
@@ -108,11 +109,16 @@ pub(super) struct Pulse {
 impl Wave for Pulse {
     const NAME: &'static str = "PPG";
     const RATES_HZ: RangeInclusive<f64> = 20.0..=1000.0;
+    /// A higher threshold misses beats of the wrist (at .5, 96.4 % of the E4's instead of 97.4), a
+    /// lower one takes dicrotic waves of the finger (at .3, F1 .95 instead of .98 on HeartPy's
+    /// `data3.csv`). 220 beats a minute.
     const RULES: Rules = Rules { threshold: 0.4, refractory_s: 0.27 };
     const SHAPES: usize = 1;
     const ALIKE: f64 = 0.86;
     const GOOD: f64 = 0.86;
+    /// Feet that wander, beats missed or counted twice: PPG cannot tell them from ectopic beats.
     const INTERVAL_LEAP: f64 = 1.4;
+    /// More is a movement: vessels narrow and widen more slowly.
     const HEIGHT_LEAP: f64 = 3.0;
 
     fn new(rate_hz: f64) -> Option<Self> {
@@ -204,6 +210,7 @@ mod tests {
             if let Ok(analysis) = analyze(&values, rate_hz) {
                 let times = analysis.beats.windows(2);
                 prop_assert!(times.clone().all(|pair| pair[0].at_s < pair[1].at_s));
+                prop_assert!(analysis.filtered.iter().all(|x| x.is_finite()));
                 prop_assert!(analysis.beats.iter().all(|b| (0.0..=1.0).contains(&b.quality)));
                 prop_assert!(analysis.beats.iter().all(|b| b.at_s >= 0.0 && b.peak_s >= b.at_s));
             }

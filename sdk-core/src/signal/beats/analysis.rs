@@ -1,6 +1,9 @@
 //! What a recording of beats is worth as a whole.
 
-use super::{Beat, detector::Wave};
+use super::{
+    Beat,
+    detector::{LARGEST, Wave},
+};
 
 /// Less good intervals say nothing about a heart.
 const LEAST_INTERVALS: usize = 10;
@@ -96,13 +99,14 @@ impl BeatAnalysis {
     }
 }
 
-/// What is not finite replaced by the value before it, or by the first there is.
+/// What is no measurement replaced by the value before it, or by the first there is.
 fn bridged(values: &[f64]) -> Vec<f64> {
-    let mut held = values.iter().copied().find(|x| x.is_finite()).unwrap_or_default();
+    let measured = |x: &f64| x.abs() <= LARGEST;
+    let mut held = values.iter().copied().find(measured).unwrap_or_default();
     values
         .iter()
         .map(|&x| {
-            held = if x.is_finite() { x } else { held };
+            held = if measured(&x) { x } else { held };
             held
         })
         .collect()

@@ -14,7 +14,7 @@ pub(crate) const BRIDGE_S: f64 = 0.1;
 /// Samples kept, seconds: the first seconds learned from, and a long interval before them.
 const HISTORY_S: f64 = 8.0;
 /// Larger values are no measurement, and their squares would overflow.
-const LARGEST: f64 = 1e12;
+pub(crate) const LARGEST: f64 = 1e12;
 /// A rise below this share of the value is rounding, not signal (24 bits resolve 6e-8).
 const PRECISION: f64 = 1e-9;
 /// Intervals of a beating heart, seconds: 240 to 24 beats a minute.

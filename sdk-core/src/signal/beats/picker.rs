@@ -5,7 +5,8 @@
 //! search back where a beat is overdue. The usual height is not that of the beats accepted, as
 //! there: a detector that has once taken dicrotic waves for beats would go on doing so. It is the
 //! median of the highest rises of the last seconds, accepted or not, which a burst of movement
-//! does not move.
+//! does not move. Constants without a source were chosen on the recordings of
+//! `tests/beats_reference.rs`.
 
 use super::{history::Recent, rise::Rise};
 
