@@ -3,7 +3,7 @@
 use super::{Event, HeaderError, Reader, Record};
 use crate::sensor::{
     DeviceProfile, Driver, Sample, StreamStats,
-    recording::{Format, Marker, Opened},
+    recording::{Format, MAX_FINDINGS, Marker, Opened},
 };
 use std::collections::BTreeMap;
 
@@ -98,7 +98,8 @@ pub fn play(file: &[u8]) -> Result<Opened, HeaderError> {
             _ => samples.extend(playback.take(&record)),
         }
     }
-    let mut findings: Vec<String> = reader.damage().iter().map(ToString::to_string).collect();
+    let mut findings: Vec<String> =
+        reader.damage().iter().take(MAX_FINDINGS).map(ToString::to_string).collect();
     let unread = reader.unknown() + playback.unplayable();
     if unread > 0 {
         findings.push(format!("{unread} records need a later build of Attune and were left out"));
