@@ -190,7 +190,7 @@ fn a_reset_and_a_gap_in_the_middle() {
     let gap = Trouble { gap_s: Some(800.0), ..Trouble::default() };
     let ms = worst(gap, 2_000.0, |t| t > 600.0);
     println!("gap of 60 s at 800 s: {ms:.2} ms");
-    assert!(ms <= 45.0, "one packet's delay at most: {ms} ms");
+    assert!(ms <= 345.0, "anchored again by one packet, with the longest delay: {ms} ms");
     let ms = worst(gap, 2_400.0, |t| t > 1_400.0);
     println!("gap, ten minutes after it: {ms:.2} ms");
     assert!(ms <= 5.0, "{ms} ms");

@@ -28,6 +28,9 @@ use thiserror::Error;
 /// Largest file that is read: a day of EDA at 1000 Hz.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
+/// Findings that are kept of one file; [`Opened::rejected`] counts them all.
+const MAX_FINDINGS: usize = 100;
+
 /// Kinds of recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -221,7 +224,8 @@ impl Opened {
         self.rejected
     }
 
-    /// What a person should know of this file: damage with its offset, streams left out and why.
+    /// What a person should know of this file: damage with its offset, streams left out and why. At
+    /// most about a hundred.
     #[must_use]
     pub fn findings(&self) -> &[String] {
         &self.findings

@@ -10,7 +10,7 @@ mod chunk;
 mod header;
 mod time;
 
-use super::{Format, Marker, Opened, series};
+use super::{Format, MAX_FINDINGS, Marker, Opened, series};
 use crate::{clock::Nanos, sensor::sample::Signal};
 use chunk::{Chunk, Chunks, Found};
 use header::{Kind, StreamHeader};
@@ -93,7 +93,9 @@ pub fn import(file: &[u8]) -> Result<Opened, XdfError> {
         };
         if let Err(what) = taken {
             rejected += 1;
-            findings.push(format!("offset {offset}: {what}; left out"));
+            if findings.len() < MAX_FINDINGS {
+                findings.push(format!("offset {offset}: {what}; left out"));
+            }
         }
     }
     findings.extend(streams.values().filter_map(|stream| stream.header.finding.clone()));
