@@ -10,7 +10,9 @@ mod rig;
 mod view;
 
 use clap::{Parser, Subcommand};
-use commands::{analyze, completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train};
+use commands::{
+    analyze, completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train,
+};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +33,7 @@ enum Command {
     Serve(serve::Args),
     Simulate(simulate::Args),
     Run(run::Args),
+    Record(run::RecordArgs),
     Replay(replay::Args),
     Analyze(analyze::Args),
     Train(train::Args),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, json),
         Command::Simulate(args) => simulate::run(args, json),
         Command::Run(args) => run::run(args, json),
+        Command::Record(args) => run::record(args, json),
         Command::Replay(args) => replay::run(args, json),
         Command::Analyze(args) => analyze::run(args, json),
         Command::Train(args) => train::run(args, json),

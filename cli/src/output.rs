@@ -43,6 +43,12 @@ pub fn happening(update: &Update, json: bool) -> Result<(), Failure> {
             revision.reason,
             revision.changes.join("; ")
         )),
+        Update::Marker { label, at } if json => {
+            line(&json!({"type": "marker", "at_ms": at.as_millis(), "label": label}))
+        }
+        Update::Marker { label, at } => {
+            text(&format!("   marked \"{label}\" at {:.1} s", at.as_secs_f64()))
+        }
         Update::Link { profile, state, .. } if json => line(&json!({
             "type": "link", "device": profile.name(), "state": format!("{state:?}")
         })),

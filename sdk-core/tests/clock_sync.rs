@@ -2,10 +2,10 @@
 //! agree in session time, through the real drivers?
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
-use protocol::{eda_profile::EdaMeasurement, heart_rate::HeartRateMeasurement};
+use protocol::{eda_profile::EdaMeasurement, gatt, heart_rate::HeartRateMeasurement};
 use sdk_core::{
     clock::{Nanos, StreamClock},
-    sensor::{EdaDriver, HeartRateDriver, Sample},
+    sensor::{DeviceDriver, EdaDriver, HeartRateDriver, Sample},
 };
 
 const MINUTES_10_S: f64 = 600.0;
@@ -98,7 +98,7 @@ fn wristband(seed: u64, ppm: f64, length_s: f64, trouble: &Trouble) -> Errors {
         }
         let arrived = radio.arrival(truth_s);
         if !in_gap(trouble, truth_s) {
-            for sample in driver.handle(arrived, &packet.encode()).unwrap() {
+            for sample in driver.handle(arrived, gatt::EDA_MEASUREMENT, &packet.encode()).unwrap() {
                 note(&mut errors, truth_s, &sample);
             }
         }
@@ -129,7 +129,9 @@ fn strap(seed: u64, ppm: f64, length_s: f64, trouble: &Trouble) -> Errors {
         }
         let packet =
             HeartRateMeasurement { heart_rate_bpm: 75, contact: None, energy_kj: None, rr_1024ths };
-        for sample in driver.handle(arrived, &packet.encode()).unwrap() {
+        for sample in
+            driver.handle(arrived, gatt::HEART_RATE_MEASUREMENT, &packet.encode()).unwrap()
+        {
             note(&mut errors, t_s, &sample);
         }
     }

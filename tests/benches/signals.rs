@@ -11,13 +11,13 @@
 mod peer;
 
 use peer::Peer;
+use protocol::consent::Modality;
 use rustix::time::{ClockId, clock_gettime};
 use sdk_core::{
     clock::Nanos,
     sensor::{Quality, Sample, Signal},
     signal::{EdaFeatures, HrvFeatures, eda, hrv, ppg},
 };
-use protocol::consent::Modality;
 use serde_json::{Value, json};
 use std::{
     env, fs,
@@ -90,8 +90,7 @@ fn beside(name: &str, records: &Records, peer: &mut Peer) -> Value {
             })
         }
         "cvxeda" => {
-            let options =
-                eda::Options { method: eda::Method::CvxEda, ..eda::Options::default() };
+            let options = eda::Options { method: eda::Method::CvxEda, ..eda::Options::default() };
             let (ours, [theirs]) = compare(peer, ["cvxeda"], || {
                 black_box(eda::analyze(black_box(&records.eda_us), 4.0, &options));
             });
@@ -139,7 +138,10 @@ fn streaming(records: &Records) -> Value {
     let conductance = |hz: u64| -> Vec<Sample> {
         let repeat = (hz / 4) as usize;
         let values = records.eda_us.iter().flat_map(|v| std::iter::repeat_n(*v, repeat));
-        (0..).zip(values).map(|(k, v)| sample(Signal::SkinConductance, k as f64 / hz as f64, v)).collect()
+        (0..)
+            .zip(values)
+            .map(|(k, v)| sample(Signal::SkinConductance, k as f64 / hz as f64, v))
+            .collect()
     };
     let mut at_s = 0.0;
     let beats: Vec<Sample> = records

@@ -40,7 +40,9 @@ pub fn run(project: &Project, only: &[String], seconds: u64) -> Result<(), TaskE
             "-rss_limit_mb=2048".to_owned(),
             "-print_final_stats=1".to_owned(),
         ];
-        succeed(fuzz(project).args(["run", "-s", "none", name]).arg(&corpus).arg("--").args(limits))?;
+        succeed(
+            fuzz(project).args(["run", "-s", "none", name]).arg(&corpus).arg("--").args(limits),
+        )?;
         succeed(fuzz(project).args(["cmin", "-s", "none", name]).arg(&corpus))?;
     }
     Ok(())

@@ -8,8 +8,7 @@ use clap::Subcommand;
 use sdk_core::{
     sensor::column,
     signal::{
-        BeatAnalysis,
-        ecg,
+        BeatAnalysis, ecg,
         eda::{self, EdaAnalysis, Mark, Threshold},
         hrv::{self, BeatClass, HrvAnalysis},
         ppg,
@@ -114,8 +113,12 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let (report, plot) = match &args.signal {
         Signal::Hrv(args) => (hrv(args)?, &args.source.plot),
         Signal::Eda(args) => (eda(args)?, &args.source.plot),
-        Signal::Ppg(args) => (wave(args, ppg::analyze(&args.values()?, args.rate_hz)?)?, &args.source.plot),
-        Signal::Ecg(args) => (wave(args, ecg::analyze(&args.values()?, args.rate_hz)?)?, &args.source.plot),
+        Signal::Ppg(args) => {
+            (wave(args, ppg::analyze(&args.values()?, args.rate_hz)?)?, &args.source.plot)
+        }
+        Signal::Ecg(args) => {
+            (wave(args, ecg::analyze(&args.values()?, args.rate_hz)?)?, &args.source.plot)
+        }
     };
     if json {
         output::line(&report)?;
@@ -155,8 +158,7 @@ impl Source {
         draw: impl FnOnce(&Path, String) -> Result<(), Box<dyn std::error::Error>>,
     ) -> Result<(), Failure> {
         let Some(path) = &self.plot else { return Ok(()) };
-        draw(path, self.name())
-            .map_err(|e| format!("cannot draw {}: {e}", path.display()).into())
+        draw(path, self.name()).map_err(|e| format!("cannot draw {}: {e}", path.display()).into())
     }
 }
 
@@ -168,7 +170,7 @@ impl Wave {
 
 fn hrv(args: &Hrv) -> Result<Value, Failure> {
     let rr_ms = args.source.values()?;
-    let options = hrv::Options { correction: !args.no_correction, ..hrv::Options::default() };
+    let options = hrv::Options { correction: !args.no_correction, lomb: true };
     let found = hrv::analyze(&rr_ms, options);
     args.source.draw(|path, name| draw_hrv(path, &name, &found))?;
     Ok(hrv_report(&found, args.no_correction))
@@ -209,7 +211,11 @@ fn hrv_report(found: &HrvAnalysis, as_it_is: bool) -> Value {
     })
 }
 
-fn draw_hrv(path: &Path, name: &str, found: &HrvAnalysis) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_hrv(
+    path: &Path,
+    name: &str,
+    found: &HrvAnalysis,
+) -> Result<(), Box<dyn std::error::Error>> {
     let zip = |a: &[f64], b: &[f64]| -> Vec<(f64, f64)> {
         a.iter().copied().zip(b.iter().copied()).collect()
     };
@@ -271,7 +277,11 @@ fn eda(args: &Eda) -> Result<Value, Failure> {
     }))
 }
 
-fn draw_eda(path: &Path, name: &str, found: &EdaAnalysis) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_eda(
+    path: &Path,
+    name: &str,
+    found: &EdaAnalysis,
+) -> Result<(), Box<dyn std::error::Error>> {
     let series = &found.series;
     let at_s: Vec<f64> =
         (0..series.clean_microsiemens.len()).map(|k| k as f64 / series.rate_hz).collect();

@@ -136,7 +136,7 @@ fn devices(args: &Args) -> Result<Vec<SimulatedDevice>, Failure> {
     let source = match &args.recording {
         None => None,
         Some(folder) => {
-            let recording = replay::open(folder, args.from, None)?;
+            let recording = replay::e4(folder, args.from)?;
             Some(Source::tape(replay::tape(&recording)))
         }
     };

@@ -12,18 +12,23 @@ use sdk_core::{
     consent::{Gate, Infer},
     offer::Action,
     runtime::{Pipeline, Replayed, replay},
-    sensor::recording::Recording,
+    sensor::recording::{self, Opened, Recording},
     signal::FeatureVector,
 };
 use serde_json::{Map, Value, json};
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 /// Run the edge path over a recording, as fast as it goes.
 ///
 /// Nothing leaves this machine. Only replay recordings of people who agreed to it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// An Empatica E4 folder: EDA.csv, IBI.csv.
+    /// A recording: a folder of `attune record` or of an Empatica E4 (EDA.csv, IBI.csv), or a
+    /// .attune, .avro (EmbracePlus) or .xdf (LabRecorder) file.
     recording: PathBuf,
     /// Begins here.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
@@ -44,7 +49,12 @@ struct Counts {
 }
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let recording = open(&args.recording, args.from, args.length)?;
+    let whole = recording::open(&args.recording)?;
+    within(&args.recording, args.from, whole.duration_s())?;
+    let recording = part(whole, args.from, args.length);
+    for finding in recording.findings() {
+        eprintln!("attune: {}: {finding}", args.recording.display());
+    }
     let gate = person::stranger();
     gate.grant(person::NOTICE_VERSION, &person::ON_DEVICE, None, person::unix_ms());
     let mut pipeline = Pipeline::new(args.edge.load()?, gate.clone());
@@ -54,7 +64,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let mut counts = Counts::default();
     let mut failed: Option<Failure> = None;
     let begun = Instant::now();
-    replay(&mut pipeline, &samples, |item| {
+    replay(&mut pipeline, samples, |item| {
         if failed.is_none() {
             failed = show(&item, &gate, json, &bar, &mut counts).err();
         }
@@ -69,41 +79,51 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
             "type": "summary", "seconds": recording.duration_s(), "samples": samples.len(),
             "features": counts.features, "intents": counts.intents,
             "abstained": counts.abstained, "offer_revisions": counts.revisions,
-            "rejected_lines": recording.rejected_lines, "took_s": seconds,
+            "markers": recording.markers().len(), "rejected_lines": recording.rejected(),
+            "took_s": seconds,
         }))?;
     } else {
         output::text(&format!(
             "{:.0} s of recording in {seconds:.2} s: {} samples, {} feature vectors, {} estimates \
-             ({} abstained), {} revisions, {} unreadable lines",
+             ({} abstained), {} revisions, {} unreadable pieces",
             recording.duration_s(),
             samples.len(),
             counts.features,
             counts.intents,
             counts.abstained,
             counts.revisions,
-            recording.rejected_lines,
+            recording.rejected(),
         ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a recording, or a part of it.
+/// The part of a recording that was asked for.
+fn part(whole: Opened, from_s: f64, length_s: Option<f64>) -> Opened {
+    if from_s == 0.0 && length_s.is_none() {
+        return whole;
+    }
+    whole.slice(from_s, length_s.unwrap_or(whole.duration_s()))
+}
+
+/// Whether a recording can begin there.
+fn within(path: &Path, from_s: f64, duration_s: f64) -> Result<(), Failure> {
+    if (0.0..duration_s.max(f64::MIN_POSITIVE)).contains(&from_s) {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(format!("{path} lasts {duration_s:.0} s: it cannot begin at {from_s}").into())
+}
+
+/// Reads an Empatica E4 folder from `from_s` on, for a simulated device to play.
 ///
 /// # Errors
 /// With the file and the line, or the range that is empty.
-pub fn open(
-    folder: &std::path::Path,
-    from_s: f64,
-    length_s: Option<f64>,
-) -> Result<Recording, Failure> {
+pub fn e4(folder: &Path, from_s: f64) -> Result<Recording, Failure> {
     let whole = Recording::open(folder)?;
     let duration_s = whole.duration_s();
-    if !(0.0..duration_s).contains(&from_s) {
-        let folder = folder.display();
-        return Err(format!("{folder} lasts {duration_s:.0} s: it cannot begin at {from_s}").into());
-    }
-    let untouched = from_s == 0.0 && length_s.is_none();
-    Ok(if untouched { whole } else { whole.slice(from_s, length_s.unwrap_or(duration_s)) })
+    within(folder, from_s, duration_s)?;
+    Ok(if from_s == 0.0 { whole } else { whole.slice(from_s, duration_s) })
 }
 
 /// A recording as a simulated device plays it.

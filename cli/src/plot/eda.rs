@@ -61,8 +61,7 @@ pub fn draw(path: &Path, picture: &EdaPicture<'_>) -> DrawResult {
             .iter()
             .map(|r| PathElement::new([r.onset, r.peak], MARK.mix(0.7).stroke_width(1))),
     )?;
-    phasic
-        .draw_series(picture.responses.iter().map(|r| Circle::new(r.peak, 3, MARK.filled())))?;
+    phasic.draw_series(picture.responses.iter().map(|r| Circle::new(r.peak, 3, MARK.filled())))?;
     rest.present()?;
     Ok(())
 }

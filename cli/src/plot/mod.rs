@@ -18,8 +18,7 @@ use std::{ops::Range, path::Path};
 /// A drawing that failed; the text says which.
 type DrawResult = Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Width and height of a picture, pixels.
 const SIZE: (u32, u32) = (1_100, 720);

@@ -132,7 +132,13 @@ mod tests {
         for k in 0..64 * 30u64 {
             let at = Nanos(k * 15_625_000);
             let value = (at.as_secs_f64() / 0.8 * std::f64::consts::TAU).sin();
-            let wave = Sample { signal: Signal::Ppg, stream_at: at, at, value, ..beat(0.0, Quality::Good) };
+            let wave = Sample {
+                signal: Signal::Ppg,
+                stream_at: at,
+                at,
+                value,
+                ..beat(0.0, Quality::Good)
+            };
             body.take(0, &wave, &mut derived);
         }
         assert!(derived.beats.len() > 30, "{}", derived.beats.len());

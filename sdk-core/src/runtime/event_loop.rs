@@ -2,8 +2,8 @@
 
 use super::{
     pipeline::Pipeline,
-    session::Summary,
-    supervisor::Inbound,
+    session::{SessionTap, Summary},
+    supervisor::{Inbound, LinkState},
     update::{Consumed, Update},
 };
 #[cfg(feature = "http")]
@@ -12,7 +12,10 @@ use crate::{
     clock::Nanos,
     consent::{Gate, Share},
     offer::Action,
-    sensor::{DeviceDriver, DeviceProfile, DeviceStatus, Notification, SessionClock, StreamStats},
+    sensor::{
+        DeviceDriver, DeviceProfile, DeviceStatus, Notification, SessionClock, StreamStats,
+        recording::attune::Event,
+    },
     signal::FeatureVector,
 };
 use protocol::{
@@ -39,6 +42,13 @@ pub(super) enum Command {
     Outcome(OutcomeKind, Option<Money>),
     Summary(oneshot::Sender<Summary>),
     Stop,
+}
+
+/// A moment that the app marked.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) label: Arc<str>,
+    pub(super) at: Nanos,
 }
 
 /// What a driver knows, for those who ask at any time.
@@ -85,6 +95,7 @@ pub(super) struct EventLoop {
     /// Number of the revision on screen.
     revision: u32,
     summary: Summary,
+    recording: Option<SessionTap>,
     #[cfg(feature = "http")]
     sync: Option<Arc<SyncHandle>>,
 }
@@ -98,6 +109,7 @@ pub(super) struct Parts {
     pub(super) updates: broadcast::Sender<Update>,
     pub(super) show: watch::Sender<Offer>,
     pub(super) report_every: Duration,
+    pub(super) recording: Option<SessionTap>,
     #[cfg(feature = "http")]
     pub(super) sync: Option<Arc<SyncHandle>>,
 }
@@ -125,6 +137,7 @@ impl EventLoop {
             announced: false,
             revision: 0,
             summary: Summary::default(),
+            recording: parts.recording,
             #[cfg(feature = "http")]
             sync: parts.sync,
         }
@@ -134,7 +147,12 @@ impl EventLoop {
         mut self,
         mut inbox: mpsc::Receiver<Inbound>,
         mut orders: mpsc::Receiver<Command>,
+        mut marks: mpsc::UnboundedReceiver<Mark>,
     ) -> Summary {
+        for (device, profile) in self.devices.iter().map(|d| d.profile).enumerate() {
+            let event = Event::Device { device: device as u16, profile: profile.id() };
+            record(&mut self.recording, Nanos::ZERO, &event);
+        }
         #[cfg(feature = "http")]
         if let Some(sync) = &self.sync
             && self.gate.epoch().0 > 0
@@ -157,6 +175,10 @@ impl EventLoop {
                     }
                     Some(Command::Stop) | None => break,
                 },
+                Some(Mark { label, at }) = marks.recv() => {
+                    record(&mut self.recording, at, &Event::Marker { label: &label });
+                    self.tell(Update::Marker { label, at });
+                }
                 Some(first) = inbox.recv() => {
                     self.take(first);
                     while let Ok(more) = inbox.try_recv() {
@@ -168,6 +190,9 @@ impl EventLoop {
                 }
                 () = sleep_until(due.into()) => self.step().await,
             }
+        }
+        if let Some(tap) = &mut self.recording {
+            tap.flush();
         }
         let summary = self.summarise();
         let ended = EventBody::SessionEnded { samples_lost: summary.lost_samples };
@@ -181,6 +206,11 @@ impl EventLoop {
                 self.notification(device, &notification)
             }
             Inbound::Up { device, battery_percent } => {
+                let (at, number) = (self.clock.now(), device as u16);
+                record(&mut self.recording, at, &Event::Link { device: number, up: true });
+                if let Some(percent) = battery_percent {
+                    record(&mut self.recording, at, &Event::Battery { device: number, percent });
+                }
                 let device = &mut self.devices[device];
                 device.driver.reconnected();
                 if let Some(percent) = battery_percent {
@@ -188,8 +218,16 @@ impl EventLoop {
                 }
                 device.show();
             }
-            Inbound::Overflowed { count } => self.summary.dropped += count,
+            Inbound::Overflowed { count } => {
+                let at = self.clock.now();
+                record(&mut self.recording, at, &Event::Overflowed { count });
+                self.summary.dropped += count;
+            }
             Inbound::State { device, state } => {
+                if matches!(state, LinkState::Closed | LinkState::Waiting(_)) {
+                    let event = Event::Link { device: device as u16, up: false };
+                    record(&mut self.recording, self.clock.now(), &event);
+                }
                 let profile = self.devices[device].profile;
                 self.tell(Update::Link { device, profile, state });
             }
@@ -205,6 +243,8 @@ impl EventLoop {
         }
         self.summary.notifications += 1;
         let Notification { arrived, characteristic, ref bytes } = *notification;
+        let event = Event::Notification { device: device as u16, characteristic, bytes };
+        record(&mut self.recording, arrived, &event);
         let read = one.driver.handle(arrived, characteristic, bytes);
         let Known { status, stats } = one.show();
         let sequence = one.driver.last_sequence();
@@ -341,8 +381,14 @@ impl EventLoop {
     }
 
     fn consent_changed(&mut self) {
+        let (at, epoch) = (self.clock.now(), self.gate.epoch().0);
+        record(&mut self.recording, at, &Event::Consent { epoch });
         if self.gate.record().state != ConsentState::Given {
-            self.devices.iter_mut().for_each(|device| device.driver.interrupted());
+            for (number, device) in self.devices.iter_mut().enumerate() {
+                let event = Event::Interrupted { device: number as u16 };
+                record(&mut self.recording, at, &event);
+                device.driver.interrupted();
+            }
         }
         self.consumed.clear();
         self.latest = [None, None];
@@ -364,6 +410,7 @@ impl EventLoop {
             lost: streams.iter().map(|s| s.lost).sum(),
             lost_samples: streams.iter().map(|s| s.lost_samples).sum(),
             streams,
+            recording_failed: self.recording.as_ref().and_then(failure),
             #[cfg(feature = "http")]
             sync: self.sync.as_ref().map(|sync| sync.stats()),
             ..self.summary.clone()
@@ -374,6 +421,17 @@ impl EventLoop {
         // Nobody may be listening; the session runs all the same.
         let _ = self.updates.send(update);
     }
+}
+
+fn record(recording: &mut Option<SessionTap>, at: Nanos, event: &Event<'_>) {
+    if let Some(tap) = recording {
+        tap.take(at, event);
+    }
+}
+
+fn failure(tap: &SessionTap) -> Option<String> {
+    let (error, left_out) = tap.failed()?;
+    Some(format!("{error}; {left_out} events are not in the recording"))
 }
 
 /// Wall time, Unix milliseconds: for records that people and servers read.

@@ -25,7 +25,9 @@ pub use pace::Pace;
 pub use pipeline::{Pipeline, PipelineConfig};
 pub use replay::{Replayed, replay};
 #[cfg(feature = "runtime")]
-pub use session::{Closed, MAX_MARKER_BYTES, Session, SessionConfig, SessionError, Summary};
+pub use session::{
+    Closed, MAX_MARKER_BYTES, Session, SessionConfig, SessionError, SessionTap, Summary,
+};
 #[cfg(feature = "runtime")]
 pub use supervisor::LinkState;
 #[cfg(feature = "runtime")]

@@ -9,7 +9,7 @@ use crate::{
     consent::{AdaptOffer, Collect, Epoch, Gate, Permit, RaisePrice, Refused, Scope},
     intent::{Calibration, InferPermits, IntentEngine},
     offer::{Action, Authority, Decision, Hold, OfferPlan, Provenance, Sculptor, Tempo},
-    sensor::{Sample, Signal},
+    sensor::Sample,
 };
 use models::IntentModel;
 use protocol::{
@@ -186,7 +186,7 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensor::Quality;
+    use crate::sensor::{Quality, Signal};
     use protocol::consent::Purpose;
     use std::time::Duration;
     use uuid::Uuid;

@@ -1,7 +1,12 @@
 //! Runs a recording through the pipeline as fast as it goes, in the time of the recording.
 
 use super::pipeline::Pipeline;
-use crate::{consent::Refused, offer::Decision, sensor::{Sample, Signal}, signal::FeatureVector};
+use crate::{
+    consent::Refused,
+    offer::Decision,
+    sensor::{Sample, Signal},
+    signal::FeatureVector,
+};
 
 /// What a replay gives, in order of time.
 #[derive(Debug)]

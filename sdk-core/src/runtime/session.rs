@@ -1,7 +1,7 @@
 //! A live session: devices, loop, offer, outbox and consent, over one pipeline.
 
 use super::{
-    event_loop::{Command, EventLoop, Known, Parts, unix_ms},
+    event_loop::{Command, EventLoop, Known, Mark, Parts, unix_ms},
     pipeline::{Pipeline, PipelineConfig},
     supervisor::{LinkState, Supervisor},
     update::{DeviceState, Update},
@@ -11,7 +11,7 @@ use crate::sync::{SyncConfig, SyncError, SyncHandle, SyncStats};
 use crate::{
     clock::Nanos,
     consent::Gate,
-    sensor::{DeviceProfile, SessionClock, StreamStats, Transport},
+    sensor::{DeviceProfile, SessionClock, StreamStats, Transport, recording::attune::Tap},
 };
 use futures::{Stream, StreamExt};
 use protocol::{
@@ -21,6 +21,7 @@ use protocol::{
 };
 use serde::Serialize;
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -68,6 +69,9 @@ pub enum SessionError {
     Ended,
 }
 
+/// Where a session's recording goes: a file, or a writer that encrypts.
+pub type SessionTap = Tap<Box<dyn io::Write + Send + Sync>>;
+
 /// What a session came to.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
@@ -92,6 +96,8 @@ pub struct Summary {
     pub offer_revisions: u64,
     /// The accounts of each device.
     pub streams: Vec<StreamStats>,
+    /// Why the recording is not whole, if it is not.
+    pub recording_failed: Option<String>,
     /// The accounts of the outbox.
     #[cfg(feature = "http")]
     pub sync: Option<SyncStats>,
@@ -118,6 +124,7 @@ pub struct Session {
     profiles: Vec<DeviceProfile>,
     links: Vec<watch::Receiver<LinkState>>,
     known: Vec<watch::Receiver<Known>>,
+    marks: mpsc::UnboundedSender<Mark>,
     updates: broadcast::Sender<Update>,
     offer: watch::Receiver<Offer>,
     core: JoinHandle<Summary>,
@@ -136,10 +143,35 @@ impl Session {
         transport: Arc<dyn Transport>,
         gate: Gate,
     ) -> Result<Self, SessionError> {
+        Self::begin(config, transport, gate, None)
+    }
+
+    /// Starts, and keeps what the devices send in a recording: everything that consent covers,
+    /// from the first notification on, so that its playback gives the same samples.
+    ///
+    /// # Errors
+    /// As [`Session::start`]. A recording that fails later ends by itself, see
+    /// [`Summary::recording_failed`].
+    pub fn start_recorded(
+        config: SessionConfig,
+        transport: Arc<dyn Transport>,
+        gate: Gate,
+        recording: SessionTap,
+    ) -> Result<Self, SessionError> {
+        Self::begin(config, transport, gate, Some(recording))
+    }
+
+    fn begin(
+        config: SessionConfig,
+        transport: Arc<dyn Transport>,
+        gate: Gate,
+        recording: Option<SessionTap>,
+    ) -> Result<Self, SessionError> {
         let clock = SessionClock::start();
         let (epoch, epochs) = watch::channel(gate.epoch().0);
         let (inbound, inbox) = mpsc::channel(INBOUND);
         let (commands, orders) = mpsc::channel(8);
+        let (marks, marked) = mpsc::unbounded_channel();
         let (updates, _) = broadcast::channel(UPDATES);
         #[cfg(feature = "http")]
         let sync = match &config.sync {
@@ -178,10 +210,11 @@ impl Session {
             updates: updates.clone(),
             show,
             report_every: config.report_every,
+            recording,
             #[cfg(feature = "http")]
             sync: sync.clone(),
         });
-        let core = tokio::spawn(core.run(inbox, orders));
+        let core = tokio::spawn(core.run(inbox, orders, marked));
         Ok(Self {
             gate,
             clock,
@@ -190,6 +223,7 @@ impl Session {
             profiles,
             links,
             known,
+            marks,
             updates,
             offer,
             core,
@@ -287,8 +321,8 @@ impl Session {
     pub fn mark(&self, label: &str) -> Nanos {
         let at = self.clock.now();
         let label = &label[..label.floor_char_boundary(MAX_MARKER_BYTES)];
-        // Nobody may be listening.
-        let _ = self.updates.send(Update::Marker { label: label.into(), at });
+        // After the session's end there is nothing to mark.
+        let _ = self.marks.send(Mark { label: label.into(), at });
         at
     }
 

@@ -2,14 +2,18 @@
 //! session time by arrivals. Where arrivals stay behind that sum, something is missing.
 
 use crate::clock::{Nanos, StreamClock};
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// Arrivals must stay behind for this many notifications before anything counts as missing: one
 /// late packet is the radio, four are a gap.
 const LATE_IN_A_ROW: usize = 4;
 
-/// Lag that counts as a missing unit, as a share of that unit.
+/// Lag beyond the usual that counts as a missing unit, as a share of that unit.
 const MISSING_SHARE: f64 = 0.6;
+/// The usual lag is learned from so many notifications before those: a minute of heart beats.
+const USUAL_OF: usize = 64;
+/// This share of them lags no more than usual; the rest are bursts of the radio.
+const USUAL_SHARE: f64 = 0.9;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -22,7 +26,8 @@ pub(super) struct ArrivalTimeline {
     sum: u64,
     /// What comes next does not follow what came before.
     broken: bool,
-    lag: [Duration; LATE_IN_A_ROW],
+    /// How far the last notifications lagged, oldest first.
+    lags: VecDeque<Duration>,
 }
 
 impl ArrivalTimeline {
@@ -32,7 +37,7 @@ impl ArrivalTimeline {
             clock: StreamClock::default(),
             sum: 0,
             broken: true,
-            lag: [Duration::ZERO; LATE_IN_A_ROW],
+            lags: VecDeque::with_capacity(USUAL_OF + LATE_IN_A_ROW),
         }
     }
 
@@ -43,9 +48,11 @@ impl ArrivalTimeline {
         let end = self.time(self.sum.saturating_add(ticks));
         let mut missing = Duration::ZERO;
         if let Some(expected) = self.clock.to_session(end) {
-            self.lag.rotate_left(1);
-            self.lag[LATE_IN_A_ROW - 1] = arrived.since(expected);
-            let behind = self.lag.iter().min().copied().unwrap_or_default();
+            if self.lags.len() == USUAL_OF + LATE_IN_A_ROW {
+                self.lags.pop_front();
+            }
+            self.lags.push_back(arrived.since(expected));
+            let behind = self.behind();
             if behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second) {
                 missing = behind;
                 self.break_run();
@@ -53,6 +60,20 @@ impl ArrivalTimeline {
         }
         self.clock.observe(end, arrived);
         missing
+    }
+
+    /// How far all of the last notifications lag more than those before them did: a strap that
+    /// notifies once a second lags by up to a second as a rule.
+    fn behind(&self) -> Duration {
+        let Some(before) = self.lags.len().checked_sub(LATE_IN_A_ROW) else {
+            return Duration::ZERO;
+        };
+        let mut usual: Vec<Duration> = self.lags.range(..before).copied().collect();
+        usual.sort_unstable();
+        let rank = (usual.len() as f64 * USUAL_SHARE) as usize;
+        let usual = usual.get(rank).or(usual.last()).copied().unwrap_or_default();
+        let least = self.lags.range(before..).min().copied().unwrap_or_default();
+        least.saturating_sub(usual)
     }
 
     /// How far ahead of its time a notification that ends `ticks` from now arrives.
@@ -88,7 +109,7 @@ impl ArrivalTimeline {
     pub(super) fn break_run(&mut self) {
         self.broken = true;
         self.clock.reset();
-        self.lag = [Duration::ZERO; LATE_IN_A_ROW];
+        self.lags.clear();
     }
 
     /// A duration to whole ticks.

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn titles_comments_and_blank_lines_are_skipped() {
-        let text = "\u{feff}# from somewhere\nat_s, ecg_mv\n\n0.0, 1.5\r\n0.1,\n0.2,nan\n0.3, -2e-3\n";
+        let text =
+            "\u{feff}# from somewhere\nat_s, ecg_mv\n\n0.0, 1.5\r\n0.1,\n0.2,nan\n0.3, -2e-3\n";
         let values = parse(text, 2).unwrap();
         assert_eq!((values[0], values[3], values.len()), (1.5, -2e-3, 4));
         assert!(values[1].is_nan() && values[2].is_nan());

@@ -125,7 +125,7 @@ impl PolarDriver {
                 self.stamped(arrived, timestamp, Signal::Ecg, graded.collect())
             }
             Samples::Ppg { counts, .. } => {
-                let graded = counts.iter().map(|row| (light(row), grade::ppg(row)));
+                let graded = counts.iter().map(|row| (absorbed(row), grade::ppg(row)));
                 self.stamped(arrived, timestamp, Signal::Ppg, graded.collect())
             }
             Samples::Acceleration { counts, layout } => {
@@ -261,10 +261,11 @@ impl PolarDriver {
     }
 }
 
-/// What the LEDs add to ambient light: the mean of three, in counts.
-fn light([first, second, third, ambient]: &[i32; 4]) -> f64 {
+/// What the blood takes of the LEDs' light beyond ambient: the mean of three, in counts. Reflected
+/// light falls as the vessels fill; turned over, it rises with blood volume as a PPG does.
+fn absorbed([first, second, third, ambient]: &[i32; 4]) -> f64 {
     let leds = f64::from(*first) + f64::from(*second) + f64::from(*third);
-    leds / 3.0 - f64::from(*ambient)
+    f64::from(*ambient) - leds / 3.0
 }
 
 /// Length of the acceleration vector in g.

@@ -27,7 +27,7 @@ pub enum Signal {
     RrInterval,
     /// Electrocardiogram, microvolts.
     Ecg,
-    /// Photoplethysmogram, the device's own counts.
+    /// Photoplethysmogram, the device's own counts, rising with blood volume.
     Ppg,
     /// Length of the acceleration vector, gravity included, in g.
     Acceleration,

@@ -67,7 +67,10 @@ fn installed() -> PathBuf {
     let run = |command: &mut Command| {
         let status = command.stdout(Stdio::null()).status();
         let ok = status.as_ref().is_ok_and(|status| status.success());
-        assert!(ok, "{command:?} failed ({status:?}): the peers need Python 3.11 with venv and pip");
+        assert!(
+            ok,
+            "{command:?} failed ({status:?}): the peers need Python 3.11 with venv and pip"
+        );
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
     let list = folder.join("wanted.txt");

@@ -182,11 +182,11 @@ fn contact_comes_with_the_heart_rate() {
 }
 
 #[test]
-fn light_of_the_leds_without_the_room() {
+fn what_the_blood_takes_of_the_light() {
     let mut rig = Rig::new();
     let counts = vec![[40, 50, 60, 10], [8_388_607, 0, 0, 0]];
     let samples = rig.send(Samples::Ppg { counts, compressed: true });
-    assert_eq!((samples[0].value, samples[0].quality), (40.0, Quality::Good));
+    assert_eq!((samples[0].value, samples[0].quality), (-40.0, Quality::Good));
     assert_eq!(samples[1].quality, Quality::Saturated);
     assert_eq!(samples[0].signal, Signal::Ppg);
 }

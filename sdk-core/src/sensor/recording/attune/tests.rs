@@ -176,7 +176,9 @@ fn session() -> (Vec<u8>, Vec<Sample>) {
             let characteristic =
                 [gatt::EDA_MEASUREMENT, gatt::HEART_RATE_MEASUREMENT][usize::from(device)];
             tap.take(at, &Event::Notification { device, characteristic, bytes });
-            live.extend(drivers[usize::from(device)].handle(at, characteristic, bytes).unwrap_or_default());
+            live.extend(
+                drivers[usize::from(device)].handle(at, characteristic, bytes).unwrap_or_default(),
+            );
         };
         if k % 90 != 17 {
             notify(0, &eda(k));
