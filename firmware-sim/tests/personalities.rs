@@ -201,6 +201,21 @@ fn nobody_streams_unasked_and_nobody_asks_unheard() {
 }
 
 #[test]
+fn same_seed_same_bytes() {
+    let minute = |kind, seed| {
+        let source = Source::simulated(seed, Script::demo());
+        let mut device = Device::new(DeviceSpec::of_kind(kind), &source, Vec::new()).unwrap();
+        connect(&mut device);
+        start_all(&mut device, 0);
+        run(&mut device, 60)
+    };
+    for kind in DeviceKind::ALL {
+        assert_eq!(minute(kind, 3), minute(kind, 3), "{kind:?}");
+        assert_ne!(minute(kind, 3), minute(kind, 4), "{kind:?}");
+    }
+}
+
+#[test]
 fn an_h10_streams_its_ecg_on_its_clock_and_goes_on_with_heart_rate() {
     let sent = streaming(&at_rest(DeviceSpec::polar_h10()), 60);
     let mut microvolts = Vec::new();
