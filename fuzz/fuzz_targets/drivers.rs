@@ -1,19 +1,44 @@
-//! Any bytes as notifications of each kind of device, on each of its characteristics in turn.
+//! Any bytes as notifications of every kind of device, with losses of the link between, and their
+//! samples through the features.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sdk_core::{clock::Nanos, sensor::DeviceProfile};
+use sdk_core::{
+    clock::Nanos,
+    sensor::DeviceProfile,
+    signal::{EdaFeatures, HrvFeatures},
+};
+use std::time::Duration;
 
-fuzz_target!(|payloads: Vec<Vec<u8>>| {
-    for profile in DeviceProfile::ALL {
-        let characteristics = profile.selector(None).characteristics;
-        for first in 0..characteristics.len() {
-            let mut driver = profile.driver();
-            for (k, payload) in payloads.iter().enumerate() {
-                let characteristic = characteristics[(first + k) % characteristics.len()];
-                let arrived = Nanos::from_millis(20 * k as u64);
-                let _ = driver.handle(arrived, characteristic, payload);
+#[derive(Debug, arbitrary::Arbitrary)]
+enum Event<'a> {
+    Notification { characteristic: u8, wait_ms: u16, bytes: &'a [u8] },
+    Reconnected,
+    Interrupted,
+    Battery(u8),
+}
+
+fuzz_target!(|input: (u8, Vec<Event>)| {
+    let (profile, events) = input;
+    let profile = DeviceProfile::ALL[usize::from(profile) % DeviceProfile::ALL.len()];
+    let characteristics = profile.selector(None).characteristics;
+    let mut driver = profile.driver();
+    let (mut eda, mut hrv) = (EdaFeatures::new(), HrvFeatures::new());
+    let mut now = Nanos::ZERO;
+    for event in events {
+        match event {
+            Event::Notification { characteristic, wait_ms, bytes } => {
+                now = now + Duration::from_millis(wait_ms.into());
+                let from = characteristics[usize::from(characteristic) % characteristics.len()];
+                for sample in driver.handle(now, from, bytes).unwrap_or_default() {
+                    let _ = eda.push(&sample);
+                    let _ = hrv.push(&sample);
+                }
             }
+            Event::Reconnected => driver.reconnected(),
+            Event::Interrupted => driver.interrupted(),
+            Event::Battery(percent) => driver.battery(percent),
         }
+        let _ = (driver.stats(), driver.status(), driver.last_sequence());
     }
 });

@@ -170,7 +170,7 @@ impl Wave {
 
 fn hrv(args: &Hrv) -> Result<Value, Failure> {
     let rr_ms = args.source.values()?;
-    let options = hrv::Options { correction: !args.no_correction, lomb: true };
+    let options = hrv::Options { correction: !args.no_correction };
     let found = hrv::analyze(&rr_ms, options);
     args.source.draw(|path, name| draw_hrv(path, &name, &found))?;
     Ok(hrv_report(&found, args.no_correction))
