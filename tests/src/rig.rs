@@ -13,12 +13,18 @@ use sdk_core::{
     consent::Gate,
     intent::Calibration,
     offer::{OfferPlan, Tempo},
-    runtime::{PipelineConfig, Session, SessionConfig, Update},
-    sensor::{BtleplugTransport, DeviceProfile, recording::Recording},
+    runtime::{PipelineConfig, Session, SessionConfig, SessionTap, Update},
+    sensor::{
+        BtleplugTransport, DeviceProfile,
+        recording::{
+            Recording,
+            attune::{Tap, Writer},
+        },
+    },
     sync::SyncConfig,
 };
 use std::{
-    env,
+    env, fs,
     path::Path,
     process::Command,
     sync::Arc,
@@ -108,14 +114,30 @@ impl Rig {
         gate: Gate,
         sync: Option<SyncConfig>,
     ) -> Session {
-        let config = SessionConfig {
-            pipeline: pipeline(),
-            devices,
-            report_every: Duration::from_millis(500),
-            sync,
-        };
+        let config = session_config(devices, sync);
         Session::start(config, Arc::<BtleplugTransport>::clone(&self.transport), gate).unwrap()
     }
+
+    /// Starts a session that is recorded to a file.
+    ///
+    /// # Panics
+    /// When it cannot start or the file cannot be written.
+    #[must_use]
+    pub fn recorded(&self, devices: &[DeviceProfile], gate: Gate, file: &Path) -> Session {
+        let sink = Box::new(fs::File::create_new(file).unwrap());
+        let tap: SessionTap = Tap::new(Writer::new(sink as _, unix_ms()).unwrap());
+        let config = session_config(devices.iter().map(|profile| (*profile, None)).collect(), None);
+        let transport = Arc::<BtleplugTransport>::clone(&self.transport);
+        Session::start_recorded(config, transport, gate, tap).unwrap()
+    }
+}
+
+fn session_config(
+    devices: Vec<(DeviceProfile, Option<String>)>,
+    sync: Option<SyncConfig>,
+) -> SessionConfig {
+    let report_every = Duration::from_millis(500);
+    SessionConfig { pipeline: pipeline(), devices, report_every, sync }
 }
 
 /// Wristband and strap on one simulated body.

@@ -10,11 +10,11 @@ use sdk_core::{
     signal::{
         BeatAnalysis, ecg,
         eda::{self, EdaAnalysis, Mark, Threshold},
-        hrv::{self, BeatClass, HrvAnalysis},
+        hrv::{self, Bands, BeatClass, HrvAnalysis},
         ppg,
     },
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
     fmt::Display,
     fs,
@@ -106,6 +106,9 @@ struct Wave {
 
 /// Share of the largest response that lists one, as the field's tools do (Makowski et al. 2021).
 const RELATIVE: f64 = 0.1;
+/// What was found, in the order people read it.
+type Report = Vec<(&'static str, Value)>;
+
 /// Largest file that is read: a day at 1000 Hz.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
@@ -121,7 +124,8 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         }
     };
     if json {
-        output::line(&report)?;
+        let fields = report.into_iter().map(|(name, value)| (name.to_owned(), value));
+        output::line(&fields.collect::<Map<_, _>>())?;
     } else {
         output::text(&table(&report))?;
     }
@@ -168,7 +172,7 @@ impl Wave {
     }
 }
 
-fn hrv(args: &Hrv) -> Result<Value, Failure> {
+fn hrv(args: &Hrv) -> Result<Report, Failure> {
     let rr_ms = args.source.values()?;
     let options = hrv::Options { correction: !args.no_correction };
     let found = hrv::analyze(&rr_ms, options);
@@ -177,38 +181,43 @@ fn hrv(args: &Hrv) -> Result<Value, Failure> {
 }
 
 /// Numbers of a record that was refused are withheld, unless it was to be taken as it is.
-fn hrv_report(found: &HrvAnalysis, as_it_is: bool) -> Value {
+fn hrv_report(found: &HrvAnalysis, as_it_is: bool) -> Report {
     let told = found.usability.usable || as_it_is;
     let number = |value: f64| if told { json!(value) } else { Value::Null };
-    let (time, welch, lomb) = (&found.time, &found.welch_bands, &found.lomb_bands);
-    json!({
-        "beats": found.beats,
-        "corrected": found.corrected,
-        "artefacts": {
-            "ectopic": found.artefacts.ectopic, "missed": found.artefacts.missed,
-            "extra": found.artefacts.extra, "long": found.artefacts.long,
-            "short": found.artefacts.short,
-        },
-        "usable": found.usability.usable,
-        "reason": reason(found.usability.reason),
-        "mean_nn_ms": number(time.mean_nn_ms),
-        "sdnn_ms": number(time.sdnn_ms),
-        "rmssd_ms": number(time.rmssd_ms),
-        "pnn50_percent": number(time.pnn50_percent),
-        "sd1_ms": number(time.sd1_ms),
-        "sd2_ms": number(time.sd2_ms),
-        "baevsky_si": number(time.baevsky_si),
-        "welch": {
-            "lf_ms2": number(welch.lf_ms2), "hf_ms2": number(welch.hf_ms2),
-            "lf_hf": number(welch.lf_hf()),
-        },
-        "lomb": {
-            "lf_ms2": number(lomb.lf_ms2), "hf_ms2": number(lomb.hf_ms2),
-            "lf_hf": number(lomb.lf_hf()),
-        },
-        "coherence_ratio": number(found.coherence_ratio),
-        "breaths_per_minute": found.respiration.filter(|_| told).map(|r| r.breaths_per_minute),
-    })
+    let time = &found.time;
+    let artefacts = json!({
+        "ectopic": found.artefacts.ectopic, "missed": found.artefacts.missed,
+        "extra": found.artefacts.extra, "long": found.artefacts.long,
+        "short": found.artefacts.short,
+    });
+    let bands = |bands: &Bands| {
+        json!({
+            "lf_ms2": number(bands.lf_ms2), "hf_ms2": number(bands.hf_ms2),
+            "lf_hf": number(bands.lf_hf()),
+        })
+    };
+    vec![
+        ("beats", json!(found.beats)),
+        ("corrected", json!(found.corrected)),
+        ("artefacts", artefacts),
+        ("usable", json!(found.usability.usable)),
+        ("reason", json!(reason(found.usability.reason))),
+        ("mean_nn_ms", number(time.mean_nn_ms)),
+        ("heart_rate_bpm", number(time.heart_rate_bpm)),
+        ("sdnn_ms", number(time.sdnn_ms)),
+        ("rmssd_ms", number(time.rmssd_ms)),
+        ("pnn50_percent", number(time.pnn50_percent)),
+        ("sd1_ms", number(time.sd1_ms)),
+        ("sd2_ms", number(time.sd2_ms)),
+        ("baevsky_si", number(time.baevsky_si)),
+        ("welch", bands(&found.welch_bands)),
+        ("lomb", bands(&found.lomb_bands)),
+        ("coherence_ratio", number(found.coherence_ratio)),
+        (
+            "breaths_per_minute",
+            json!(found.respiration.filter(|_| told).map(|r| r.breaths_per_minute)),
+        ),
+    ]
 }
 
 fn draw_hrv(
@@ -224,6 +233,7 @@ fn draw_hrv(
     let corrected = zip(&series.nn_at_s, &series.nn_ms);
     let marked = received.iter().zip(&series.classes).filter(|(_, c)| **c != BeatClass::Normal);
     let changed: Vec<(f64, f64)> = marked.map(|(point, _)| *point).collect();
+    let welch = zip(&found.welch.hz, &found.welch.psd_ms2_per_hz);
     let time = &found.time;
     let verdict = found.usability.reason.map_or_else(String::new, |r| format!(" — refused: {r}"));
     let picture = HrvPicture {
@@ -234,14 +244,27 @@ fn draw_hrv(
         received: &received,
         corrected: &corrected,
         changed: &changed,
-        welch: &zip(&found.welch.hz, &found.welch.psd_ms2_per_hz),
-        lomb: &zip(&found.lomb.hz, &found.lomb.psd_ms2_per_hz),
+        welch: &welch,
+        lomb: &in_bins_of(&zip(&found.lomb.hz, &found.lomb.psd_ms2_per_hz), &welch),
         sd: time.sd1_ms.is_finite().then_some((time.sd1_ms, time.sd2_ms)),
     };
     plot::draw_hrv(path, &picture)
 }
 
-fn eda(args: &Eda) -> Result<Value, Failure> {
+/// A spectrum on a fine grid as means around the frequencies of a coarse one: two curves that are
+/// to be compared must be as smooth as each other.
+fn in_bins_of(fine: &[(f64, f64)], coarse: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let [first, second, ..] = coarse else { return fine.to_vec() };
+    let half = (second.0 - first.0) / 2.0;
+    let mean = |(hz, _): &(f64, f64)| {
+        let near = fine.iter().filter(|(f, _)| (f - hz).abs() <= half).map(|(_, power)| power);
+        let count = near.clone().count();
+        (count > 0).then(|| (*hz, near.sum::<f64>() / count as f64))
+    };
+    coarse.iter().filter_map(mean).collect()
+}
+
+fn eda(args: &Eda) -> Result<Report, Failure> {
     let values = args.source.values()?;
     let method = match args.method {
         Method::Highpass => eda::Method::HighPass,
@@ -249,7 +272,7 @@ fn eda(args: &Eda) -> Result<Value, Failure> {
     };
     let threshold = args.threshold.map_or(Threshold::Relative(RELATIVE), Threshold::Absolute);
     let options = eda::Options { method, online: args.online, threshold, ..Default::default() };
-    let found = eda::analyze(&values, args.rate_hz, &options);
+    let (found, refused) = whatever_the_unit(&values, args.rate_hz, &options);
     args.source.draw(|path, name| draw_eda(path, &name, &found))?;
     let responses: Vec<Value> = found
         .scrs
@@ -263,18 +286,39 @@ fn eda(args: &Eda) -> Result<Value, Failure> {
         })
         .collect();
     let [at_001, at_005] = found.scr_counts;
-    Ok(json!({
-        "scl_mean_microsiemens": found.scl_mean_microsiemens,
-        "phasic_sd_microsiemens": found.phasic_sd_microsiemens,
-        "phasic_area_microsiemens_s": found.phasic_area_microsiemens_s,
-        "scr": responses,
-        "scr_per_minute": found.scr_per_minute,
-        "scr_above_0_01_microsiemens": at_001,
-        "scr_above_0_05_microsiemens": at_005,
-        "analysed_s": found.analysed_s,
-        "usable": found.unusable.is_none(),
-        "reason": reason(found.unusable.as_ref()),
-    }))
+    let number = |value: f64| if found.analysed_s > 0.0 { json!(value) } else { Value::Null };
+    Ok(vec![
+        ("usable", json!(refused.is_none())),
+        ("reason", json!(reason(refused))),
+        ("analysed_s", json!(found.analysed_s)),
+        ("scl_mean_microsiemens", number(found.scl_mean_microsiemens)),
+        ("phasic_sd_microsiemens", number(found.phasic_sd_microsiemens)),
+        ("phasic_area_microsiemens_s", number(found.phasic_area_microsiemens_s)),
+        ("scr_per_minute", number(found.scr_per_minute)),
+        ("scr_above_0_01_microsiemens", json!(at_001)),
+        ("scr_above_0_05_microsiemens", json!(at_005)),
+        ("scr", json!(responses)),
+    ])
+}
+
+/// Analyses; a record of which nothing passes for skin conductance, such as one in a converter's
+/// counts, is analysed without regard to its unit, and refused all the same.
+fn whatever_the_unit(
+    values: &[f64],
+    rate_hz: f64,
+    options: &eda::Options<'_>,
+) -> (EdaAnalysis, Option<eda::Unusable>) {
+    let found = eda::analyze(values, rate_hz, options);
+    let refused = found.unusable;
+    if !matches!(refused, Some(eda::Unusable::Artefacts { analysed_s: 0.0, .. })) {
+        return (found, refused);
+    }
+    let open = eda::Options {
+        plausible_microsiemens: f64::NEG_INFINITY..=f64::INFINITY,
+        steepest_microsiemens_per_s: f64::INFINITY,
+        ..options.clone()
+    };
+    (eda::analyze(values, rate_hz, &open), refused)
 }
 
 fn draw_eda(
@@ -321,7 +365,7 @@ fn stretches(marks: &[Mark], rate_hz: f64) -> Vec<Range<f64>> {
     stretches
 }
 
-fn wave(args: &Wave, found: BeatAnalysis) -> Result<Value, Failure> {
+fn wave(args: &Wave, found: BeatAnalysis) -> Result<Report, Failure> {
     args.source.draw(|path, name| {
         let at_s: Vec<f64> = (0..found.filtered.len()).map(|k| k as f64 / args.rate_hz).collect();
         let beats: Vec<(f64, bool)> = found.beats.iter().map(|b| (b.at_s, b.good)).collect();
@@ -343,16 +387,16 @@ fn wave(args: &Wave, found: BeatAnalysis) -> Result<Value, Failure> {
     let rr: Vec<Value> =
         found.rr.iter().map(|r| json!({"at_s": r.at_s, "ms": r.ms, "good": r.good})).collect();
     let beats: Vec<f64> = found.beats.iter().map(|b| b.at_s).collect();
-    Ok(json!({
-        "beats": found.beats.len(),
-        "heart_rate_bpm": found.heart_rate_bpm,
-        "good_share": found.good_share,
-        "duration_s": found.duration_s,
-        "usable": found.unusable.is_none(),
-        "reason": reason(found.unusable.as_ref()),
-        "beat_times_s": beats,
-        "rr": rr,
-    }))
+    Ok(vec![
+        ("usable", json!(found.unusable.is_none())),
+        ("reason", json!(reason(found.unusable.as_ref()))),
+        ("duration_s", json!(found.duration_s)),
+        ("beats", json!(found.beats.len())),
+        ("heart_rate_bpm", json!(found.heart_rate_bpm)),
+        ("good_share", json!(found.good_share)),
+        ("beat_times_s", json!(beats)),
+        ("rr", json!(rr)),
+    ])
 }
 
 fn reason(reason: Option<impl Display>) -> Option<String> {
@@ -360,33 +404,40 @@ fn reason(reason: Option<impl Display>) -> Option<String> {
 }
 
 /// The report as people read it: a line a figure; of lists only their length.
-fn table(report: &Value) -> String {
+fn table(report: &Report) -> String {
     let mut lines = Vec::new();
-    rows(report, "", &mut lines);
+    for (name, value) in report {
+        row(name, value, &mut lines);
+    }
     lines.join("\n")
 }
 
-fn rows(value: &Value, prefix: &str, lines: &mut Vec<String>) {
-    let Value::Object(fields) = value else { return };
-    for (name, value) in fields {
-        let name = format!("{prefix}{name}");
-        match value {
-            Value::Object(_) => rows(value, &format!("{name}."), lines),
-            Value::Array(list) => lines.push(format!("{name:<32} {} in all", list.len())),
-            Value::Null => lines.push(format!("{name:<32} -")),
-            Value::String(text) => lines.push(format!("{name:<32} {text}")),
-            Value::Number(number) if number.is_f64() => {
-                let number = number.as_f64().unwrap_or(f64::NAN);
-                lines.push(format!("{name:<32} {number:.3}"));
+fn row(name: &str, value: &Value, lines: &mut Vec<String>) {
+    let text = match value {
+        Value::Object(fields) => {
+            for (inner, value) in fields {
+                row(&format!("{name}.{inner}"), value, lines);
             }
-            other => lines.push(format!("{name:<32} {other}")),
+            return;
         }
-    }
+        Value::Array(list) => format!("{} in all", list.len()),
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.3}", number.as_f64().unwrap_or(f64::NAN))
+        }
+        other => other.to_string(),
+    };
+    lines.push(format!("{name:<32} {text}"));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn field<'a>(report: &'a Report, name: &str) -> &'a Value {
+        &report.iter().find(|(found, _)| *found == name).unwrap().1
+    }
 
     #[test]
     fn a_refused_record_keeps_its_numbers_to_itself() {
@@ -394,18 +445,32 @@ mod tests {
             (0..200).map(|k| if k % 2 == 0 { 500.0 } else { 1_100.0 }).collect();
         let found = hrv::analyze(&alternating, hrv::Options::default());
         let report = hrv_report(&found, false);
-        assert_eq!((&report["usable"], &report["rmssd_ms"]), (&json!(false), &Value::Null));
-        assert!(report["reason"].as_str().unwrap().contains("beats"), "{report}");
-        assert!(hrv_report(&found, true)["rmssd_ms"].is_number());
+        assert_eq!(field(&report, "usable"), &json!(false));
+        assert_eq!(field(&report, "rmssd_ms"), &Value::Null);
+        assert!(field(&report, "reason").as_str().unwrap().contains("beats"), "{report:?}");
+        assert!(field(&hrv_report(&found, true), "rmssd_ms").is_number());
+    }
+
+    #[test]
+    fn a_record_in_counts_is_told_and_refused() {
+        let counts: Vec<f64> =
+            (0..600).map(|k| 2_400.0 + 30.0 * (f64::from(k) * 0.1).sin()).collect();
+        let (found, refused) = whatever_the_unit(&counts, 4.0, &eda::Options::default());
+        assert!(refused.is_some() && (found.scl_mean_microsiemens - 2_400.0).abs() < 20.0);
     }
 
     #[test]
     fn tables_have_a_line_a_figure() {
-        let report = json!({"a": 1.23456, "b": {"c": null}, "d": [1, 2], "e": true});
+        let report = vec![
+            ("b", json!(1.23456)),
+            ("a", json!({"c": null})),
+            ("d", json!([1, 2])),
+            ("e", json!(true)),
+        ];
         let table = table(&report);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 4);
-        assert!(lines[0].ends_with("1.235") && lines[1].starts_with("b.c"), "{table}");
+        assert!(lines[0].ends_with("1.235") && lines[1].starts_with("a.c"), "{table}");
         assert!(lines[2].ends_with("2 in all") && lines[3].ends_with("true"), "{table}");
     }
 
@@ -413,5 +478,12 @@ mod tests {
     fn artefacts_next_to_each_other_are_one_stretch() {
         let marks = [Mark::Good, Mark::Jump, Mark::Jump, Mark::Good, Mark::Jump];
         assert_eq!(stretches(&marks, 4.0), [0.25..0.75, 1.0..1.25]);
+    }
+
+    #[test]
+    fn a_fine_spectrum_is_drawn_in_the_bins_of_a_coarse_one() {
+        let fine = [(0.09, 1.0), (0.1, 4.0), (0.11, 1.0), (0.2, 7.0)];
+        assert_eq!(in_bins_of(&fine, &[(0.1, 0.0), (0.2, 0.0)]), [(0.1, 2.0), (0.2, 7.0)]);
+        assert_eq!(in_bins_of(&fine, &[]), fine);
     }
 }

@@ -72,7 +72,9 @@ fn spectrum(area: &super::Area<'_>, picture: &HrvPicture<'_>) -> DrawResult {
         let text = Text::new(name, (low + 0.003, y.end * 0.96), style);
         chart.draw_series(std::iter::once(text))?;
     }
-    for (psd, name, colour) in [(lomb, "Lomb-Scargle", SECOND), (welch, "Welch", MAIN)] {
+    for (psd, name, colour) in
+        [(lomb, "Lomb-Scargle, in the same bins", SECOND), (welch, "Welch", MAIN)]
+    {
         let path = PathElement::new(psd, colour.stroke_width(2));
         chart
             .draw_series(std::iter::once(path))?

@@ -47,7 +47,8 @@ fn graded(signal: Signal, value: f64) -> (f64, Quality) {
 
 const fn modality(signal: Signal) -> Modality {
     match signal {
-        Signal::SkinConductance => Modality::Eda,
+        // Movement is of use for skin conductance: it tells what is none.
+        Signal::SkinConductance | Signal::Acceleration => Modality::Eda,
         _ => Modality::Hrv,
     }
 }

@@ -298,7 +298,7 @@ proptest! {
         let mut playback = Playback::default();
         for (at, device, kind, bytes) in events {
             let characteristic =
-                [gatt::EDA_MEASUREMENT, gatt::HEART_RATE_MEASUREMENT][usize::from(device)];
+                [gatt::EDA_MEASUREMENT, gatt::HEART_RATE_MEASUREMENT][usize::from(device % 2)];
             let event = match kind {
                 0 => Event::Device { device, profile: ["attune-eda", "heart-rate", "?"][usize::from(device)] },
                 1 => Event::Link { device, up: true },
