@@ -15,6 +15,9 @@ const USUAL_OF: usize = 64;
 /// This share of them lags no more than usual; the rest are bursts of the radio.
 const USUAL_SHARE: f64 = 0.9;
 
+/// The lag to expect of the notification after a lost link: the middle one.
+const USUAL_AFTER_LOSS: f64 = 0.5;
+
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// A timeline in ticks of a fixed rate.
@@ -26,6 +29,8 @@ pub(super) struct ArrivalTimeline {
     sum: u64,
     /// What comes next does not follow what came before.
     broken: bool,
+    /// The link was lost since the last notification.
+    away: bool,
     /// How far the last notifications lagged, oldest first.
     lags: VecDeque<Duration>,
 }
@@ -37,6 +42,7 @@ impl ArrivalTimeline {
             clock: StreamClock::default(),
             sum: 0,
             broken: true,
+            away: false,
             lags: VecDeque::with_capacity(USUAL_OF + LATE_IN_A_ROW),
         }
     }
@@ -44,22 +50,56 @@ impl ArrivalTimeline {
     /// Ties the end of a notification of `ticks` to its arrival. `unit` is what can be missing, a
     /// beat or a notification, in ticks; gives the time that is missing before this notification,
     /// zero as a rule.
+    ///
+    /// After a lost link that is the time from where the stream stood to where this notification
+    /// begins, however long: what was lost and not yet found before the loss is part of it.
     pub(super) fn anchor(&mut self, arrived: Nanos, ticks: u64, unit: f64) -> Duration {
-        let end = self.time(self.sum.saturating_add(ticks));
-        let mut missing = Duration::ZERO;
-        if let Some(expected) = self.clock.to_session(end) {
-            if self.lags.len() == USUAL_OF + LATE_IN_A_ROW {
-                self.lags.pop_front();
-            }
-            self.lags.push_back(arrived.since(expected));
-            let behind = self.behind();
-            if behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second) {
-                missing = behind;
-                self.break_run();
-            }
+        let Some(lag) = self.lag(arrived, ticks) else {
+            self.tie(arrived, ticks);
+            return Duration::ZERO;
+        };
+        let behind = if std::mem::take(&mut self.away) {
+            lag.saturating_sub(self.usual(USUAL_AFTER_LOSS))
+        } else {
+            self.remember(lag);
+            self.behind()
+        };
+        let is_missing =
+            behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second);
+        if is_missing {
+            self.break_run();
         }
-        self.clock.observe(end, arrived);
-        missing
+        self.observe(arrived, ticks);
+        if is_missing { behind } else { Duration::ZERO }
+    }
+
+    /// The same where it is known by other means that nothing is missing.
+    pub(super) fn tie(&mut self, arrived: Nanos, ticks: u64) {
+        self.away = false;
+        if let Some(lag) = self.lag(arrived, ticks) {
+            self.remember(lag);
+        }
+        self.observe(arrived, ticks);
+    }
+
+    fn lag(&self, arrived: Nanos, ticks: u64) -> Option<Duration> {
+        self.clock.to_session(self.peek(ticks)).map(|expected| arrived.since(expected))
+    }
+
+    fn remember(&mut self, lag: Duration) {
+        if self.lags.len() == USUAL_OF + LATE_IN_A_ROW {
+            self.lags.pop_front();
+        }
+        self.lags.push_back(lag);
+    }
+
+    fn observe(&mut self, arrived: Nanos, ticks: u64) {
+        self.clock.observe(self.peek(ticks), arrived);
+    }
+
+    /// What so large a share of the last notifications did not lag more than.
+    fn usual(&self, share: f64) -> Duration {
+        rank(self.lags.iter().copied().collect(), share)
     }
 
     /// How far all of the last notifications lag more than those before them did: a strap that
@@ -68,10 +108,7 @@ impl ArrivalTimeline {
         let Some(before) = self.lags.len().checked_sub(LATE_IN_A_ROW) else {
             return Duration::ZERO;
         };
-        let mut usual: Vec<Duration> = self.lags.range(..before).copied().collect();
-        usual.sort_unstable();
-        let rank = (usual.len() as f64 * USUAL_SHARE) as usize;
-        let usual = usual.get(rank).or(usual.last()).copied().unwrap_or_default();
+        let usual = rank(self.lags.range(..before).copied().collect(), USUAL_SHARE);
         let least = self.lags.range(before..).min().copied().unwrap_or_default();
         least.saturating_sub(usual)
     }
@@ -105,9 +142,21 @@ impl ArrivalTimeline {
         self.broken = true;
     }
 
-    /// What comes next does not follow, and is anchored anew.
+    /// The link was lost: what comes next does not follow, and tells how much is missing.
+    pub(super) fn link_lost(&mut self) {
+        self.broken = true;
+        self.away = true;
+    }
+
+    /// The link was lost since the last notification.
+    pub(super) fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// What comes next does not follow, and is anchored anew; nothing is known to be missing.
     pub(super) fn break_run(&mut self) {
         self.broken = true;
+        self.away = false;
         self.clock.reset();
         self.lags.clear();
     }
@@ -120,6 +169,13 @@ impl ArrivalTimeline {
     fn time(&self, ticks: u64) -> Nanos {
         time(ticks, self.ticks_per_second)
     }
+}
+
+/// The duration that so large a share of all is not over; zero of none.
+fn rank(mut durations: Vec<Duration>, share: f64) -> Duration {
+    durations.sort_unstable();
+    let rank = (durations.len() as f64 * share) as usize;
+    durations.get(rank).or(durations.last()).copied().unwrap_or_default()
 }
 
 /// Ticks to time, rounded down to the nanosecond.

@@ -2,10 +2,14 @@
 //!
 //! RR intervals carry no time and no sequence number. Their running sum is the stream's timeline;
 //! the arrival of notifications anchors it to session time, and where arrivals stay behind that
-//! sum, beats are missing.
+//! sum, beats are missing. A strap that notifies once a second, whatever the heart does, tells by a
+//! second without a notification ([`schedule`]).
+
+mod schedule;
 
 use super::{
-    arrivals::{ArrivalTimeline, time},
+    arrivals::time,
+    beats::BeatTimeline,
     driver::{DeviceDriver, DriverError},
     grade,
     sample::{Quality, Sample, Signal},
@@ -17,13 +21,15 @@ use protocol::{
     gatt,
     heart_rate::{HeartRateError, HeartRateMeasurement, RR_TICKS_PER_SECOND},
 };
+use schedule::Schedule;
 use uuid::Uuid;
 
 /// Turns heart-rate notifications into RR samples.
 #[derive(Debug)]
 pub struct HeartRateDriver {
     /// In 1/1024 s.
-    timeline: ArrivalTimeline,
+    timeline: BeatTimeline,
+    schedule: Schedule,
     stats: StreamStats,
     status: DeviceStatus,
 }
@@ -31,7 +37,8 @@ pub struct HeartRateDriver {
 impl Default for HeartRateDriver {
     fn default() -> Self {
         Self {
-            timeline: ArrivalTimeline::new(RR_TICKS_PER_SECOND),
+            timeline: BeatTimeline::new(RR_TICKS_PER_SECOND),
+            schedule: Schedule::default(),
             stats: StreamStats::default(),
             status: DeviceStatus::default(),
         }
@@ -54,13 +61,15 @@ impl DeviceDriver for HeartRateDriver {
         }
     }
 
-    /// What follows does not follow on.
+    /// The heart went on meanwhile: its time away is counted in beats.
     fn reconnected(&mut self) {
-        self.timeline.break_run();
+        self.timeline.link_lost();
+        self.schedule.restart();
     }
 
     fn interrupted(&mut self) {
         self.timeline.break_run();
+        self.schedule.restart();
     }
 
     fn battery(&mut self, percent: u8) {
@@ -90,6 +99,7 @@ impl HeartRateDriver {
         self.stats.accepted += 1;
         self.status.contact = packet.contact;
         let off_body = packet.contact == Some(false);
+        self.schedule.arrive(arrived);
         if packet.rr_1024ths.is_empty() {
             // A strap without contact goes on notifying; one that only waits for a beat does not
             // break the run of beats.
@@ -119,14 +129,17 @@ impl HeartRateDriver {
 
     /// Ties this notification's intervals to its arrival, and looks for missing beats.
     fn anchor(&mut self, arrived: Nanos, rr_1024ths: &[u16]) {
-        let total: u64 = rr_1024ths.iter().map(|&rr| u64::from(rr)).sum();
-        let one_beat = total as f64 / rr_1024ths.len() as f64;
-        let missing = self.timeline.anchor(arrived, total, one_beat);
-        if !missing.is_zero() && total > 0 {
-            let beats = self.timeline.ticks(missing) as f64 / one_beat;
-            self.stats.lost += beats.round() as u64;
-            self.stats.lost_samples = self.stats.lost;
-        }
+        let intervals: Vec<u64> = rr_1024ths.iter().map(|rr| u64::from(*rr)).collect();
+        let lost = match self.schedule.missing() {
+            _ if self.timeline.is_away() => self.timeline.arrive(arrived, &intervals),
+            None => self.timeline.arrive(arrived, &intervals),
+            Some(missing) if missing.is_zero() => {
+                self.timeline.arrive_after(arrived, &intervals, missing)
+            }
+            Some(missing) => self.timeline.arrive_anew(arrived, &intervals, missing),
+        };
+        self.stats.lost = self.stats.lost.saturating_add(lost);
+        self.stats.lost_samples = self.stats.lost;
     }
 }
 
