@@ -25,8 +25,10 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 pub(super) struct ArrivalTimeline {
     ticks_per_second: u32,
     clock: StreamClock,
-    /// Sum of all that came.
+    /// Sum of all that came, and of what was skipped.
     sum: u64,
+    /// The same with all that is missing: what the clock sees.
+    passed: u64,
     /// What comes next does not follow what came before.
     broken: bool,
     /// The link was lost since the last notification.
@@ -41,6 +43,7 @@ impl ArrivalTimeline {
             ticks_per_second,
             clock: StreamClock::default(),
             sum: 0,
+            passed: 0,
             broken: true,
             away: false,
             lags: VecDeque::with_capacity(USUAL_OF + LATE_IN_A_ROW),
@@ -64,13 +67,17 @@ impl ArrivalTimeline {
             self.remember(lag);
             self.behind()
         };
-        let is_missing =
-            behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second);
-        if is_missing {
-            self.break_run();
+        let least = MISSING_SHARE * unit / f64::from(self.ticks_per_second);
+        let missing = if behind.as_secs_f64() > least { behind } else { Duration::ZERO };
+        if !missing.is_zero() {
+            // The clock goes on: what else lags is not forgotten with it.
+            self.broken = true;
+            self.pass(self.ticks(missing));
+            let late = self.lags.len().saturating_sub(LATE_IN_A_ROW);
+            self.lags.range_mut(late..).for_each(|lag| *lag = lag.saturating_sub(missing));
         }
         self.observe(arrived, ticks);
-        if is_missing { behind } else { Duration::ZERO }
+        missing
     }
 
     /// The same where it is known by other means that nothing is missing.
@@ -83,7 +90,7 @@ impl ArrivalTimeline {
     }
 
     fn lag(&self, arrived: Nanos, ticks: u64) -> Option<Duration> {
-        self.clock.to_session(self.peek(ticks)).map(|expected| arrived.since(expected))
+        self.clock.to_session(self.end(ticks)).map(|expected| arrived.since(expected))
     }
 
     fn remember(&mut self, lag: Duration) {
@@ -94,29 +101,37 @@ impl ArrivalTimeline {
     }
 
     fn observe(&mut self, arrived: Nanos, ticks: u64) {
-        self.clock.observe(self.peek(ticks), arrived);
+        self.clock.observe(self.end(ticks), arrived);
     }
 
-    /// What so large a share of the last notifications did not lag more than.
-    fn usual(&self, share: f64) -> Duration {
-        rank(self.lags.iter().copied().collect(), share)
+    /// What a notification that ends `ticks` from now shows the clock.
+    fn end(&self, ticks: u64) -> Nanos {
+        self.time(self.passed.saturating_add(ticks))
     }
 
-    /// How far all of the last notifications lag more than those before them did: a strap that
-    /// notifies once a second lags by up to a second as a rule.
+    /// How far all of the last notifications lag more than those before them did.
     fn behind(&self) -> Duration {
-        let Some(before) = self.lags.len().checked_sub(LATE_IN_A_ROW) else {
+        if self.lags.len() < LATE_IN_A_ROW {
             return Duration::ZERO;
-        };
-        let usual = rank(self.lags.range(..before).copied().collect(), USUAL_SHARE);
-        let least = self.lags.range(before..).min().copied().unwrap_or_default();
-        least.saturating_sub(usual)
+        }
+        let late = self.lags.len() - LATE_IN_A_ROW;
+        let least = self.lags.range(late..).min().copied().unwrap_or_default();
+        least.saturating_sub(self.usual(USUAL_SHARE))
+    }
+
+    /// What so large a share of the notifications before the last few did not lag more than.
+    fn usual(&self, share: f64) -> Duration {
+        let before = self.lags.len().saturating_sub(LATE_IN_A_ROW);
+        let mut before: Vec<Duration> = self.lags.range(..before).copied().collect();
+        before.sort_unstable();
+        let rank = (before.len() as f64 * share) as usize;
+        before.get(rank).or(before.last()).copied().unwrap_or_default()
     }
 
     /// How far ahead of its time a notification that ends `ticks` from now arrives.
     pub(super) fn ahead(&self, arrived: Nanos, ticks: u64) -> Duration {
-        let end = self.time(self.sum.saturating_add(ticks));
-        self.clock.to_session(end).map_or(Duration::ZERO, |expected| expected.since(arrived))
+        let expected = self.clock.to_session(self.end(ticks));
+        expected.map_or(Duration::ZERO, |expected| expected.since(arrived))
     }
 
     /// Stream time `ticks` from now.
@@ -124,17 +139,22 @@ impl ArrivalTimeline {
         self.time(self.sum.saturating_add(ticks))
     }
 
-    /// Moves on over something that is missing.
+    /// Moves stream time on over something that is missing.
     pub(super) fn skip(&mut self, ticks: u64) {
         self.sum = self.sum.saturating_add(ticks);
     }
 
+    /// Moves the clock on over something that is missing.
+    pub(super) fn pass(&mut self, ticks: u64) {
+        self.passed = self.passed.saturating_add(ticks);
+    }
+
     /// Moves on by `ticks`; gives stream time, session time and whether it follows directly.
     pub(super) fn advance(&mut self, arrived: Nanos, ticks: u64) -> (Nanos, Nanos, bool) {
-        self.sum = self.sum.saturating_add(ticks);
-        let stream_at = self.time(self.sum);
-        let at = self.clock.to_session(stream_at).unwrap_or(arrived);
-        (stream_at, at, !std::mem::take(&mut self.broken))
+        self.skip(ticks);
+        self.pass(ticks);
+        let at = self.clock.to_session(self.end(0)).unwrap_or(arrived);
+        (self.peek(0), at, !std::mem::take(&mut self.broken))
     }
 
     /// What comes next does not follow, but time goes on as it did.
@@ -169,13 +189,6 @@ impl ArrivalTimeline {
     fn time(&self, ticks: u64) -> Nanos {
         time(ticks, self.ticks_per_second)
     }
-}
-
-/// The duration that so large a share of all is not over; zero of none.
-fn rank(mut durations: Vec<Duration>, share: f64) -> Duration {
-    durations.sort_unstable();
-    let rank = (durations.len() as f64 * share) as usize;
-    durations.get(rank).or(durations.last()).copied().unwrap_or_default()
 }
 
 /// Ticks to time, rounded down to the nanosecond.

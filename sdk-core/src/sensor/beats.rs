@@ -51,6 +51,7 @@ impl BeatTimeline {
         if beats > 0 {
             self.timeline.break_here();
             self.timeline.skip(ticks);
+            self.timeline.pass(ticks);
         }
         self.timeline.tie(arrived, total(intervals));
         beats
