@@ -147,7 +147,9 @@ fn run(profile: DeviceProfile, spec: &DeviceSpec, seed: u64, faults: &[FaultKind
 }
 
 /// Runs bodies through ten minutes each; `bound` is the most samples for each lost link, and
-/// `share` of those missing, that may be uncounted or counted for nothing.
+/// `share` of all those missing, that may be uncounted or counted for nothing. What was seen over
+/// the eight bodies: strap 8 of 272 with 30 lost links, 39 of 2060 in all; pulses 4 of 414 with 39,
+/// 9 of 3339 in all; skin conductance 0 of 31,744.
 fn check(profile: DeviceProfile, spec: &DeviceSpec, faults: &[FaultKind], bound: f64, share: f64) {
     let mut all = Books::default();
     for seed in SEEDS {
@@ -169,21 +171,21 @@ fn check(profile: DeviceProfile, spec: &DeviceSpec, faults: &[FaultKind], bound:
 const ODD: FaultKind = FaultKind::OddPayload { form: OddForm::Truncated };
 
 #[test]
-fn a_straps_missing_beats_are_counted_to_one_a_link() {
+fn a_straps_missing_beats_are_counted_to_one_in_two_links() {
     let faults =
         [FaultKind::Lose { count: 1 }, FaultKind::LinkDrop, ODD, FaultKind::Lose { count: 3 }];
-    check(DeviceProfile::HeartRate, &DeviceSpec::strap(), &faults, 1.0, 0.1);
+    check(DeviceProfile::HeartRate, &DeviceSpec::strap(), &faults, 0.4, 0.03);
 }
 
 #[test]
-fn missing_skin_conductance_without_a_counter_is_counted_to_a_notification_a_link() {
+fn all_missing_skin_conductance_is_counted_without_a_counter() {
     let faults =
         [FaultKind::Lose { count: 1 }, FaultKind::LinkDrop, ODD, FaultKind::Lose { count: 3 }];
-    check(DeviceProfile::HealthyPiGsr, &DeviceSpec::healthypi_move(), &faults, 8.0, 0.02);
+    check(DeviceProfile::HealthyPiGsr, &DeviceSpec::healthypi_move(), &faults, 0.0, 0.0);
 }
 
 #[test]
 fn missing_pulses_are_counted_by_the_frames_time() {
     let faults = [FaultKind::Lose { count: 1 }, FaultKind::LinkDrop, ODD];
-    check(DeviceProfile::PolarPpi, &DeviceSpec::polar_sense(), &faults, 1.0, 0.05);
+    check(DeviceProfile::PolarPpi, &DeviceSpec::polar_sense(), &faults, 0.2, 0.01);
 }
