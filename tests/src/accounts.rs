@@ -41,9 +41,30 @@ pub struct Account {
     pub counted: u64,
     /// Connections, the first included.
     pub connects: usize,
+    /// Most samples of one notification.
+    pub notification: u64,
 }
 
 impl Account {
+    /// What may be uncounted where loss is an estimate: a notification for each link, since beats
+    /// are of no one length, and another for what was lost just before the end.
+    #[must_use]
+    pub fn estimate_bound(&self) -> u64 {
+        self.notification * (self.connects as u64 + 1)
+    }
+
+    /// The driver gave what was sent, and what is missing is counted: but for `unconfirmed`
+    /// samples where the device numbers or stamps them, within [`Account::estimate_bound`] where
+    /// it does not.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub fn check(&self, unconfirmed: u64) {
+        let most = if self.exact { unconfirmed } else { self.estimate_bound() };
+        assert!(self.uncounted().unsigned_abs() <= most, "at most {most} uncounted: {self:?}");
+        assert!(self.exact || self.received == self.sent, "{self:?}");
+    }
+
     /// Samples that neither came nor were counted as missing; less than zero when more was counted
     /// than there was.
     #[must_use]
@@ -161,6 +182,11 @@ impl Books {
             received: stats.samples,
             counted: stats.lost_samples,
             connects: self.rig.bluez.connects(&spec.name),
+            notification: match profile {
+                DeviceProfile::HealthyPiGsr => spec.eda.batch as u64,
+                // A frame is of three pulses, but each is counted by time.
+                _ => 1,
+            },
         }
     }
 

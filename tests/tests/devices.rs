@@ -67,7 +67,6 @@ fn through_its_life(
     on_private_bus(test, async |bus| {
         let wearable = soak::wearable(profile, SEED);
         let name = wearable.spec.name.clone();
-        let exact = wearable.is_exact();
         let mut books = Books::open(&bus, vec![wearable]).await;
         let clean = collect(&mut books, signal, count).await;
         sane(&clean);
@@ -81,11 +80,7 @@ fn through_its_life(
         let account = books.balance(0, AWAY_S).await;
         println!("{account:?}, {} uncounted", account.uncounted());
         assert!(account.missing > 0 && account.connects == 2, "{account:?}");
-        if exact {
-            assert!(account.uncounted().unsigned_abs() <= unconfirmed, "{account:?}");
-        } else {
-            assert_eq!(account.received, account.sent, "{account:?}");
-        }
+        account.check(unconfirmed);
 
         books.connected(0).await;
         collect(&mut books, signal, count / 4).await;
@@ -258,12 +253,7 @@ fn all_at_once_and_nothing_is_lost_uncounted() {
         assert!(report.faults as f64 > SECONDS, "{} faults", report.faults);
         assert_eq!(report.dropped, 0);
         for account in &report.devices {
-            let unconfirmed = u64::from(account.profile == DeviceProfile::ShimmerGsr);
-            if account.exact {
-                assert!(account.uncounted().unsigned_abs() <= unconfirmed, "{account:?}");
-            } else {
-                assert_eq!(account.received, account.sent, "{account:?}");
-            }
+            account.check(u64::from(account.profile == DeviceProfile::ShimmerGsr));
             assert!(account.missing > 0 && account.received > 0, "{account:?}");
         }
     });

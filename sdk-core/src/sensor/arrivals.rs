@@ -15,6 +15,9 @@ const USUAL_OF: usize = 64;
 /// This share of them lags no more than usual; the rest are bursts of the radio.
 const USUAL_SHARE: f64 = 0.9;
 
+/// The lag to expect of the notification after a lost link: the middle one.
+const USUAL_AFTER_LOSS: f64 = 0.5;
+
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// A timeline in ticks of a fixed rate.
@@ -22,10 +25,14 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 pub(super) struct ArrivalTimeline {
     ticks_per_second: u32,
     clock: StreamClock,
-    /// Sum of all that came.
+    /// Sum of all that came, and of what was skipped.
     sum: u64,
+    /// The same with all that is missing: what the clock sees.
+    passed: u64,
     /// What comes next does not follow what came before.
     broken: bool,
+    /// The link was lost since the last notification.
+    away: bool,
     /// How far the last notifications lagged, oldest first.
     lags: VecDeque<Duration>,
 }
@@ -36,7 +43,9 @@ impl ArrivalTimeline {
             ticks_per_second,
             clock: StreamClock::default(),
             sum: 0,
+            passed: 0,
             broken: true,
+            away: false,
             lags: VecDeque::with_capacity(USUAL_OF + LATE_IN_A_ROW),
         }
     }
@@ -44,42 +53,85 @@ impl ArrivalTimeline {
     /// Ties the end of a notification of `ticks` to its arrival. `unit` is what can be missing, a
     /// beat or a notification, in ticks; gives the time that is missing before this notification,
     /// zero as a rule.
+    ///
+    /// After a lost link that is the time from where the stream stood to where this notification
+    /// begins, however long: what was lost and not yet found before the loss is part of it.
     pub(super) fn anchor(&mut self, arrived: Nanos, ticks: u64, unit: f64) -> Duration {
-        let end = self.time(self.sum.saturating_add(ticks));
-        let mut missing = Duration::ZERO;
-        if let Some(expected) = self.clock.to_session(end) {
-            if self.lags.len() == USUAL_OF + LATE_IN_A_ROW {
-                self.lags.pop_front();
-            }
-            self.lags.push_back(arrived.since(expected));
-            let behind = self.behind();
-            if behind.as_secs_f64() > MISSING_SHARE * unit / f64::from(self.ticks_per_second) {
-                missing = behind;
-                self.break_run();
-            }
+        let Some(lag) = self.lag(arrived, ticks) else {
+            self.tie(arrived, ticks);
+            return Duration::ZERO;
+        };
+        let behind = if std::mem::take(&mut self.away) {
+            lag.saturating_sub(self.usual(USUAL_AFTER_LOSS))
+        } else {
+            self.remember(lag);
+            self.behind()
+        };
+        let least = MISSING_SHARE * unit / f64::from(self.ticks_per_second);
+        let missing = if behind.as_secs_f64() > least { behind } else { Duration::ZERO };
+        if !missing.is_zero() {
+            // The clock goes on: what else lags is not forgotten with it.
+            self.broken = true;
+            self.pass(self.ticks(missing));
+            let late = self.lags.len().saturating_sub(LATE_IN_A_ROW);
+            self.lags.range_mut(late..).for_each(|lag| *lag = lag.saturating_sub(missing));
         }
-        self.clock.observe(end, arrived);
+        self.observe(arrived, ticks);
         missing
     }
 
-    /// How far all of the last notifications lag more than those before them did: a strap that
-    /// notifies once a second lags by up to a second as a rule.
+    /// The same where it is known by other means that nothing is missing.
+    pub(super) fn tie(&mut self, arrived: Nanos, ticks: u64) {
+        self.away = false;
+        if let Some(lag) = self.lag(arrived, ticks) {
+            self.remember(lag);
+        }
+        self.observe(arrived, ticks);
+    }
+
+    fn lag(&self, arrived: Nanos, ticks: u64) -> Option<Duration> {
+        self.clock.to_session(self.end(ticks)).map(|expected| arrived.since(expected))
+    }
+
+    fn remember(&mut self, lag: Duration) {
+        if self.lags.len() == USUAL_OF + LATE_IN_A_ROW {
+            self.lags.pop_front();
+        }
+        self.lags.push_back(lag);
+    }
+
+    fn observe(&mut self, arrived: Nanos, ticks: u64) {
+        self.clock.observe(self.end(ticks), arrived);
+    }
+
+    /// What a notification that ends `ticks` from now shows the clock.
+    fn end(&self, ticks: u64) -> Nanos {
+        self.time(self.passed.saturating_add(ticks))
+    }
+
+    /// How far all of the last notifications lag more than those before them did.
     fn behind(&self) -> Duration {
-        let Some(before) = self.lags.len().checked_sub(LATE_IN_A_ROW) else {
+        if self.lags.len() < LATE_IN_A_ROW {
             return Duration::ZERO;
-        };
-        let mut usual: Vec<Duration> = self.lags.range(..before).copied().collect();
-        usual.sort_unstable();
-        let rank = (usual.len() as f64 * USUAL_SHARE) as usize;
-        let usual = usual.get(rank).or(usual.last()).copied().unwrap_or_default();
-        let least = self.lags.range(before..).min().copied().unwrap_or_default();
-        least.saturating_sub(usual)
+        }
+        let late = self.lags.len() - LATE_IN_A_ROW;
+        let least = self.lags.range(late..).min().copied().unwrap_or_default();
+        least.saturating_sub(self.usual(USUAL_SHARE))
+    }
+
+    /// What so large a share of the notifications before the last few did not lag more than.
+    fn usual(&self, share: f64) -> Duration {
+        let before = self.lags.len().saturating_sub(LATE_IN_A_ROW);
+        let mut before: Vec<Duration> = self.lags.range(..before).copied().collect();
+        before.sort_unstable();
+        let rank = (before.len() as f64 * share) as usize;
+        before.get(rank).or(before.last()).copied().unwrap_or_default()
     }
 
     /// How far ahead of its time a notification that ends `ticks` from now arrives.
     pub(super) fn ahead(&self, arrived: Nanos, ticks: u64) -> Duration {
-        let end = self.time(self.sum.saturating_add(ticks));
-        self.clock.to_session(end).map_or(Duration::ZERO, |expected| expected.since(arrived))
+        let expected = self.clock.to_session(self.end(ticks));
+        expected.map_or(Duration::ZERO, |expected| expected.since(arrived))
     }
 
     /// Stream time `ticks` from now.
@@ -87,17 +139,22 @@ impl ArrivalTimeline {
         self.time(self.sum.saturating_add(ticks))
     }
 
-    /// Moves on over something that is missing.
+    /// Moves stream time on over something that is missing.
     pub(super) fn skip(&mut self, ticks: u64) {
         self.sum = self.sum.saturating_add(ticks);
     }
 
+    /// Moves the clock on over something that is missing.
+    pub(super) fn pass(&mut self, ticks: u64) {
+        self.passed = self.passed.saturating_add(ticks);
+    }
+
     /// Moves on by `ticks`; gives stream time, session time and whether it follows directly.
     pub(super) fn advance(&mut self, arrived: Nanos, ticks: u64) -> (Nanos, Nanos, bool) {
-        self.sum = self.sum.saturating_add(ticks);
-        let stream_at = self.time(self.sum);
-        let at = self.clock.to_session(stream_at).unwrap_or(arrived);
-        (stream_at, at, !std::mem::take(&mut self.broken))
+        self.skip(ticks);
+        self.pass(ticks);
+        let at = self.clock.to_session(self.end(0)).unwrap_or(arrived);
+        (self.peek(0), at, !std::mem::take(&mut self.broken))
     }
 
     /// What comes next does not follow, but time goes on as it did.
@@ -105,9 +162,21 @@ impl ArrivalTimeline {
         self.broken = true;
     }
 
-    /// What comes next does not follow, and is anchored anew.
+    /// The link was lost: what comes next does not follow, and tells how much is missing.
+    pub(super) fn link_lost(&mut self) {
+        self.broken = true;
+        self.away = true;
+    }
+
+    /// The link was lost since the last notification.
+    pub(super) fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// What comes next does not follow, and is anchored anew; nothing is known to be missing.
     pub(super) fn break_run(&mut self) {
         self.broken = true;
+        self.away = false;
         self.clock.reset();
         self.lags.clear();
     }

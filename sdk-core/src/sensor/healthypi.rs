@@ -71,15 +71,15 @@ impl DeviceDriver for HealthyPiDriver {
         read
     }
 
+    /// The watch went on meanwhile: its time away is counted in notifications.
     fn reconnected(&mut self) {
-        self.interrupted();
+        self.timeline.link_lost();
+        self.forget();
     }
 
     fn interrupted(&mut self) {
         self.timeline.break_run();
-        self.slope.reset();
-        self.arrived = None;
-        self.plausible = None;
+        self.forget();
     }
 
     fn battery(&mut self, percent: u8) {
@@ -96,6 +96,12 @@ impl DeviceDriver for HealthyPiDriver {
 }
 
 impl HealthyPiDriver {
+    fn forget(&mut self) {
+        self.slope.reset();
+        self.arrived = None;
+        self.plausible = None;
+    }
+
     fn samples(&mut self, arrived: Nanos, bytes: &[u8]) -> Result<Vec<Sample>, DriverError> {
         let values: Vec<f64> = healthypi::parse(bytes)
             .inspect_err(|_| self.timeline.break_here())?
@@ -114,10 +120,12 @@ impl HealthyPiDriver {
         self.arrived = Some(arrived);
         let missing = self.timeline.anchor(arrived, ticks, ticks as f64);
         if !missing.is_zero() {
-            let samples = self.timeline.ticks(missing);
+            // What is missing is whole notifications, the watch's grid goes on.
+            let lost = (self.timeline.ticks(missing) as f64 / ticks as f64).round() as u64;
+            let samples = lost.saturating_mul(ticks);
             self.timeline.skip(samples);
-            self.stats.lost_samples += samples;
-            self.stats.lost += (samples as f64 / ticks as f64).round() as u64;
+            self.stats.lost_samples = self.stats.lost_samples.saturating_add(samples);
+            self.stats.lost = self.stats.lost.saturating_add(lost);
         }
         let sample = |value: f64| {
             let (stream_at, at, contiguous) = self.timeline.advance(arrived, 1);

@@ -2,10 +2,14 @@
 //!
 //! RR intervals carry no time and no sequence number. Their running sum is the stream's timeline;
 //! the arrival of notifications anchors it to session time, and where arrivals stay behind that
-//! sum, beats are missing.
+//! sum, beats are missing. A strap that notifies once a second, whatever the heart does, tells by a
+//! second without a notification ([`schedule`]).
+
+mod schedule;
 
 use super::{
-    arrivals::{ArrivalTimeline, time},
+    arrivals::time,
+    beats::BeatTimeline,
     driver::{DeviceDriver, DriverError},
     grade,
     sample::{Quality, Sample, Signal},
@@ -17,13 +21,15 @@ use protocol::{
     gatt,
     heart_rate::{HeartRateError, HeartRateMeasurement, RR_TICKS_PER_SECOND},
 };
+use schedule::Schedule;
 use uuid::Uuid;
 
 /// Turns heart-rate notifications into RR samples.
 #[derive(Debug)]
 pub struct HeartRateDriver {
     /// In 1/1024 s.
-    timeline: ArrivalTimeline,
+    timeline: BeatTimeline,
+    schedule: Schedule,
     stats: StreamStats,
     status: DeviceStatus,
 }
@@ -31,7 +37,8 @@ pub struct HeartRateDriver {
 impl Default for HeartRateDriver {
     fn default() -> Self {
         Self {
-            timeline: ArrivalTimeline::new(RR_TICKS_PER_SECOND),
+            timeline: BeatTimeline::new(RR_TICKS_PER_SECOND),
+            schedule: Schedule::default(),
             stats: StreamStats::default(),
             status: DeviceStatus::default(),
         }
@@ -54,13 +61,15 @@ impl DeviceDriver for HeartRateDriver {
         }
     }
 
-    /// What follows does not follow on.
+    /// The heart went on meanwhile: its time away is counted in beats.
     fn reconnected(&mut self) {
-        self.timeline.break_run();
+        self.timeline.link_lost();
+        self.schedule.restart();
     }
 
     fn interrupted(&mut self) {
         self.timeline.break_run();
+        self.schedule.restart();
     }
 
     fn battery(&mut self, percent: u8) {
@@ -90,6 +99,7 @@ impl HeartRateDriver {
         self.stats.accepted += 1;
         self.status.contact = packet.contact;
         let off_body = packet.contact == Some(false);
+        self.schedule.arrive(arrived);
         if packet.rr_1024ths.is_empty() {
             // A strap without contact goes on notifying; one that only waits for a beat does not
             // break the run of beats.
@@ -119,14 +129,17 @@ impl HeartRateDriver {
 
     /// Ties this notification's intervals to its arrival, and looks for missing beats.
     fn anchor(&mut self, arrived: Nanos, rr_1024ths: &[u16]) {
-        let total: u64 = rr_1024ths.iter().map(|&rr| u64::from(rr)).sum();
-        let one_beat = total as f64 / rr_1024ths.len() as f64;
-        let missing = self.timeline.anchor(arrived, total, one_beat);
-        if !missing.is_zero() && total > 0 {
-            let beats = self.timeline.ticks(missing) as f64 / one_beat;
-            self.stats.lost += beats.round() as u64;
-            self.stats.lost_samples = self.stats.lost;
-        }
+        let intervals: Vec<u64> = rr_1024ths.iter().map(|rr| u64::from(*rr)).collect();
+        let lost = match self.schedule.missing() {
+            _ if self.timeline.is_away() => self.timeline.arrive(arrived, &intervals),
+            None => self.timeline.arrive(arrived, &intervals),
+            Some(missing) if missing.is_zero() => {
+                self.timeline.arrive_after(arrived, &intervals, missing)
+            }
+            Some(missing) => self.timeline.arrive_anew(arrived, &intervals, missing),
+        };
+        self.stats.lost = self.stats.lost.saturating_add(lost);
+        self.stats.lost_samples = self.stats.lost;
     }
 }
 
@@ -203,6 +216,89 @@ mod tests {
         let qualities: Vec<Quality> = samples.iter().map(|s| s.quality).collect();
         assert_eq!(qualities, [Quality::Artefact, Quality::Good, Quality::Artefact]);
         assert_eq!(samples[1].value, 1000.0);
+    }
+
+    /// Ten minutes of a strap that notifies once a second the beats since; notifications numbered
+    /// in `lose` do not come. Gives what was counted, and how long after the first loss.
+    fn on_a_schedule(rr_s: f64, jitter_ms: u64, lose: &[u64]) -> (u64, Option<u64>) {
+        let mut driver = HeartRateDriver::default();
+        let (mut reported, mut found_s) = (0, None);
+        for second in 1..=600 {
+            let beats = (second as f64 / rr_s) as u64;
+            let rr = vec![(rr_s * 1024.0).round() as u16; (beats - reported) as usize];
+            reported = beats;
+            if lose.contains(&second) {
+                continue;
+            }
+            let delay_ms = if jitter_ms == 0 { 0 } else { second * 7_919 % jitter_ms };
+            handle(&mut driver, Nanos::from_millis(1_000 * second + delay_ms), &beat(&rr, None));
+            if driver.stats().lost > 0 && found_s.is_none() {
+                found_s = Some(second - lose.first().copied().unwrap_or_default());
+            }
+        }
+        (driver.stats().lost, found_s)
+    }
+
+    #[test]
+    fn a_strap_on_a_schedule_loses_nothing_by_it() {
+        for rr_s in [0.6, 0.8, 0.95, 1.0, 1.005, 1.02, 1.3] {
+            for jitter_ms in [0, 5, 15] {
+                let (lost, _) = on_a_schedule(rr_s, jitter_ms, &[]);
+                assert_eq!(lost, 0, "{rr_s} s, {jitter_ms} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_without_a_notification_is_found_at_once() {
+        for rr_s in [0.6, 0.8, 0.95, 1.02, 1.3] {
+            for at in [100, 117, 133, 149] {
+                let (lost, found_s) = on_a_schedule(rr_s, 15, &[at]);
+                assert!((1..=2).contains(&lost), "{rr_s} s at {at}: {lost}");
+                assert!(found_s.unwrap() <= 6, "{rr_s} s at {at}: after {found_s:?} s");
+            }
+            let lose: Vec<u64> = (0..20).map(|k| 50 + 27 * k).collect();
+            let (lost, _) = on_a_schedule(rr_s, 15, &lose);
+            assert!((lost as f64 - 20.0 / rr_s).abs() <= 2.0, "{rr_s} s: {lost} of 20 s");
+        }
+    }
+
+    #[test]
+    fn the_time_away_is_counted_and_what_came_just_before() {
+        for (away_beats, lost_before) in [(5, 0), (1, 0), (75, 0), (450, 0), (5, 1), (5, 2)] {
+            let mut driver = HeartRateDriver::default();
+            let mut send = |driver: &mut HeartRateDriver, k: u64| {
+                handle(driver, Nanos::from_millis(1_000 + 800 * k), &beat(&[819], None))
+            };
+            (0..30).for_each(|k| drop(send(&mut driver, k)));
+            // Too few to be found before the link is lost.
+            (30..32).for_each(|k| drop(send(&mut driver, k + lost_before)));
+            driver.reconnected();
+            let after = send(&mut driver, 32 + lost_before + away_beats);
+            assert!(!after[0].contiguous);
+            assert_eq!(driver.stats().lost, lost_before + away_beats);
+            assert_eq!(driver.stats().lost_samples, driver.stats().lost);
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_see_or_no_chest_gives_is_not_lost() {
+        let mut driver = HeartRateDriver::default();
+        let mut send = |driver: &mut HeartRateDriver, ms, contact| {
+            let rr: &[u16] = if contact { &[819] } else { &[] };
+            handle(driver, Nanos::from_millis(ms), &beat(rr, Some(contact)))
+        };
+        send(&mut driver, 1_000, true);
+        driver.reconnected();
+        driver.interrupted();
+        send(&mut driver, 60_000, true);
+        driver.interrupted();
+        driver.reconnected();
+        send(&mut driver, 120_000, true);
+        driver.reconnected();
+        send(&mut driver, 150_000, false);
+        send(&mut driver, 180_000, true);
+        assert_eq!(driver.stats().lost, 0);
     }
 
     proptest! {

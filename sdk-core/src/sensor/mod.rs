@@ -6,6 +6,7 @@
 //! Empatica E4 folder into the same samples. `link` is the seam to Bluetooth.
 
 mod arrivals;
+mod beats;
 #[cfg(feature = "ble")]
 mod btleplug;
 pub mod column;

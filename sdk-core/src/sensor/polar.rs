@@ -4,10 +4,11 @@
 //! An H10 forgets its clock off the strap, and every stream ends with the link: the profile's
 //! `hello` starts them anew, and [`timing`] finds clock restarts and gaps by timestamp.
 
+mod pulses;
 mod timing;
 
 use super::{
-    arrivals::ArrivalTimeline,
+    beats::BeatTimeline,
     driver::{DeviceDriver, DriverError},
     grade,
     sample::{Quality, Sample, Signal},
@@ -23,6 +24,7 @@ use protocol::{
         control::{Message, Op, Response, Status},
     },
 };
+use pulses::{Passed, PulseTrack};
 use timing::{DeviceClock, Order, Track};
 use uuid::Uuid;
 
@@ -50,7 +52,8 @@ pub struct PolarDriver {
     ppg: Track,
     acceleration: Track,
     /// Pulse-to-pulse intervals, in milliseconds.
-    beats: ArrivalTimeline,
+    beats: BeatTimeline,
+    pulses: PulseTrack,
     /// What compressed counts of acceleration are multiplied with.
     factor: f64,
     stats: StreamStats,
@@ -77,9 +80,9 @@ impl DeviceDriver for PolarDriver {
         read
     }
 
-    /// The timestamps tell by themselves what was missed; the intervals do not.
+    /// The timestamps tell by themselves what was missed; intervals without do not.
     fn reconnected(&mut self) {
-        self.beats.break_run();
+        self.beats.link_lost();
     }
 
     fn interrupted(&mut self) {
@@ -109,7 +112,8 @@ impl PolarDriver {
             ecg: Track::new(ECG_HZ),
             ppg: Track::new(PPG_HZ),
             acceleration: Track::new(acceleration_hz),
-            beats: ArrivalTimeline::new(PPI_TICKS_PER_SECOND),
+            beats: BeatTimeline::new(PPI_TICKS_PER_SECOND),
+            pulses: PulseTrack::default(),
             factor: 1.0,
             stats: StreamStats::default(),
             status: DeviceStatus::default(),
@@ -132,7 +136,7 @@ impl PolarDriver {
                 let graded = counts.iter().map(|row| length(*row, layout, self.factor));
                 self.stamped(arrived, timestamp, Signal::Acceleration, graded.collect())
             }
-            Samples::Ppi(intervals) => self.intervals(arrived, &intervals),
+            Samples::Ppi(intervals) => self.intervals(arrived, timestamp, &intervals),
         })
     }
 
@@ -183,23 +187,40 @@ impl PolarDriver {
             .collect()
     }
 
-    fn intervals(&mut self, arrived: Nanos, intervals: &[PulseInterval]) -> Vec<Sample> {
-        self.stats.accepted += 1;
-        self.status.contact = intervals.last().map_or(self.status.contact, |last| last.contact);
-        // While the sensor searches for the pulse, it sends intervals of 0.
+    fn intervals(
+        &mut self,
+        arrived: Nanos,
+        timestamp_ns: u64,
+        intervals: &[PulseInterval],
+    ) -> Vec<Sample> {
         let beats: Vec<_> = intervals.iter().filter(|beat| beat.interval_ms > 0).collect();
-        if beats.len() < intervals.len() {
+        let lengths: Vec<u64> = beats.iter().map(|beat| u64::from(beat.interval_ms)).collect();
+        // While the sensor searches for the pulse, it sends intervals of 0.
+        let searching = beats.len() < intervals.len();
+        let passed = self.pulses.place(&mut self.clock, timestamp_ns, &lengths, arrived);
+        match passed {
+            Passed::Late => self.stats.late += 1,
+            Passed::Again => self.stats.duplicated += 1,
+            _ => self.stats.accepted += 1,
+        }
+        if matches!(passed, Passed::Late | Passed::Again) {
+            return Vec::new();
+        }
+        self.status.contact = intervals.last().map_or(self.status.contact, |last| last.contact);
+        if searching || passed == Passed::Anew {
             self.beats.break_run();
         }
         if beats.is_empty() {
             return Vec::new();
         }
-        let total: u64 = beats.iter().map(|beat| u64::from(beat.interval_ms)).sum();
-        let one_beat = total as f64 / beats.len() as f64;
-        let missing = self.beats.anchor(arrived, total, one_beat);
-        let missing = (self.beats.ticks(missing) as f64 / one_beat).round() as u64;
-        self.stats.lost += missing;
-        self.stats.lost_samples += missing;
+        let missing = match passed {
+            Passed::Known(missing) if !searching => {
+                self.beats.arrive_after(arrived, &lengths, missing)
+            }
+            _ => self.beats.arrive(arrived, &lengths),
+        };
+        self.stats.lost = self.stats.lost.saturating_add(missing);
+        self.stats.lost_samples = self.stats.lost_samples.saturating_add(missing);
         beats
             .into_iter()
             .map(|beat| {

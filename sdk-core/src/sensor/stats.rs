@@ -20,8 +20,13 @@ pub struct StreamStats {
     /// | EDA | notifications | exact, by sequence number |
     /// | Polar ECG, PPG, acceleration | notifications | by timestamps, in frames of the last length |
     /// | Shimmer | samples | exact, by timestamps |
-    /// | heart rate, Polar PPI | beats | estimated, by arrival |
+    /// | Polar PPI | beats | by timestamps, in beats of the usual length; by arrival where the firmware stamps 0 |
+    /// | heart rate | beats | estimated, by arrival, in beats of the usual length |
     /// | HealthyPi | notifications | estimated, by arrival |
+    ///
+    /// The time that a link was lost counts, however long: for beats it is the heart's time, and
+    /// how many beats fell into it is an estimate. A sensor off the body, and a stream left for
+    /// want of consent, lose nothing.
     pub lost: u64,
     /// Samples that the stream's timeline has no value for, whatever the reason: lost, refused or
     /// late packets. Exact where the device stamps its samples (EDA, Polar but for PPI, Shimmer),

@@ -62,6 +62,27 @@ fn a_measurement_that_ended_is_not_a_loss() {
 }
 
 #[test]
+fn the_time_away_is_counted_however_long() {
+    for away in [1, 9, 14_400] {
+        let mut rig = Rig::new();
+        (0..20).for_each(|k| drop(rig.batch(k % 3 * 10)));
+        rig.now_ms += away * BATCH_MS;
+        rig.driver.reconnected();
+        let after: Vec<Sample> = (0..20).flat_map(|k| rig.batch(k % 3 * 10)).collect();
+        assert_eq!(after.iter().filter(|s| !s.contiguous).count(), 1);
+        let stats = rig.driver.stats();
+        assert_eq!((stats.lost, stats.lost_samples), (away, away * BATCH as u64));
+        assert_eq!(after.last().unwrap().stream_at, Nanos::from_millis((away + 40) * BATCH_MS));
+        // Left on purpose is another matter.
+        rig.driver.reconnected();
+        rig.driver.interrupted();
+        rig.now_ms += 60_000;
+        rig.batch(0);
+        assert_eq!(rig.driver.stats().lost, away);
+    }
+}
+
+#[test]
 fn ecg_between_is_refused() {
     // Four notifications of ECG, 128 Hz, for each of skin conductance, at any phase.
     for phase_ms in [1, 20, 40, 61] {

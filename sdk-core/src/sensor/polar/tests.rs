@@ -219,6 +219,87 @@ fn intervals_carry_the_sensors_own_doubts() {
     assert!(!rig.send(Samples::Ppi(vec![good]))[0].contiguous);
 }
 
+/// Sends pulses of 800 ms in threes for frames numbered so; `stamped` as recent firmware does.
+fn pulses(rig: &mut Rig, frames: std::ops::Range<u64>, stamped: bool) -> Vec<Sample> {
+    const FRAME_NS: u64 = 2_400_000_000;
+    let pulse = |interval_ms| PulseInterval {
+        heart_rate_bpm: 75,
+        interval_ms,
+        error_ms: 8,
+        blocker: false,
+        contact: Some(true),
+    };
+    let send = |k| {
+        rig.clock_ns = if stamped { NOW_NS + FRAME_NS * k } else { 0 };
+        rig.arrived = Nanos(FRAME_NS * k + 10_000_000 * (k % 3));
+        rig.send(Samples::Ppi(vec![pulse(790), pulse(800), pulse(810)]))
+    };
+    frames.flat_map(send).collect()
+}
+
+#[test]
+fn missing_pulses_are_counted_by_time() {
+    for stamped in [true, false] {
+        let mut rig = Rig::new();
+        let before = pulses(&mut rig, 0..20, stamped);
+        assert!(before[1..].iter().all(|s| s.contiguous));
+        // One frame in the air, then half an hour away.
+        let after = pulses(&mut rig, 21..40, stamped);
+        assert_eq!(rig.driver.stats().lost, 3, "stamped: {stamped}");
+        assert_eq!(after.iter().filter(|s| !s.contiguous).count(), 1);
+        assert_eq!(!after[0].contiguous, stamped, "found at once only by a time");
+        rig.driver.reconnected();
+        pulses(&mut rig, 790..800, stamped);
+        assert_eq!(rig.driver.stats().lost, 3 + 750 * 3, "stamped: {stamped}");
+        rig.driver.reconnected();
+        rig.driver.interrupted();
+        pulses(&mut rig, 900..910, stamped);
+        let stats = rig.driver.stats();
+        assert_eq!((stats.lost, stats.lost_samples), (3 + 750 * 3, 3 + 750 * 3));
+    }
+}
+
+#[test]
+fn pulses_of_a_clock_that_was_set_are_not_lost() {
+    let mut rig = Rig::new();
+    pulses(&mut rig, 0..10, true);
+    for clock_ns in [FACTORY_NS, NOW_NS + 77_000_000_000] {
+        rig.clock_ns = clock_ns;
+        rig.arrived = rig.arrived + Duration::from_secs(1);
+        let pulse = PulseInterval {
+            heart_rate_bpm: 60,
+            interval_ms: 1_000,
+            error_ms: 0,
+            blocker: false,
+            contact: None,
+        };
+        assert!(!rig.send(Samples::Ppi(vec![pulse]))[0].contiguous);
+        assert!(rig.send(Samples::Ppi(vec![pulse])).is_empty(), "the same twice");
+    }
+    let stats = rig.driver.stats();
+    assert_eq!((stats.clock_resets, stats.lost, stats.duplicated), (2, 0, 2));
+    pulses(&mut rig, 20..21, true);
+    assert_eq!(rig.driver.stats().late + rig.driver.stats().clock_resets, 3, "it goes back");
+}
+
+#[test]
+fn a_search_for_the_pulse_is_not_a_loss() {
+    let mut rig = Rig::new();
+    pulses(&mut rig, 0..10, true);
+    rig.clock_ns = NOW_NS + 60_000_000_000;
+    rig.arrived = Nanos::from_millis(60_000);
+    let none = PulseInterval {
+        heart_rate_bpm: 0,
+        interval_ms: 0,
+        error_ms: 0,
+        blocker: false,
+        contact: Some(false),
+    };
+    assert!(rig.send(Samples::Ppi(vec![none; 3])).is_empty());
+    assert!(!pulses(&mut rig, 26..30, true)[0].contiguous);
+    assert_eq!(rig.driver.stats().lost, 0);
+}
+
 #[test]
 fn a_refusal_is_told_and_the_factor_taken() {
     let mut driver = PolarDriver::new(VERITY_ACCELERATION_HZ);
@@ -253,7 +334,18 @@ fn any_notification() -> impl Strategy<Value = (Uuid, Vec<u8>)> {
     let frame = (any::<u64>(), 0u64..4_000_000_000, any::<bool>(), 0usize..40).prop_map(
         |(wild, near, tame, samples)| {
             let timestamp_ns = if tame { NOW_NS + near } else { wild };
-            let samples = Samples::Ecg(vec![1; samples]);
+            let pulse = |k: usize| PulseInterval {
+                heart_rate_bpm: 0,
+                interval_ms: (wild >> (k % 48)) as u16,
+                error_ms: 0,
+                blocker: false,
+                contact: None,
+            };
+            let samples = if near % 2 == 0 {
+                Samples::Ecg(vec![1; samples])
+            } else {
+                Samples::Ppi((0..samples).map(pulse).collect())
+            };
             (gatt::PMD_DATA, Frame { timestamp_ns, samples }.encode())
         },
     );

@@ -47,6 +47,11 @@ impl DeviceClock {
         self.resets
     }
 
+    /// Changes when what comes next does not go on from what was.
+    pub(super) const fn epoch(&self) -> (u64, u64) {
+        (self.resets, self.pauses)
+    }
+
     pub(super) fn interrupted(&mut self) {
         self.pauses += 1;
         self.session.reset();
@@ -57,7 +62,7 @@ impl DeviceClock {
     }
 
     /// Takes the time of a frame of `length_ns`; gives it on the stream's timeline.
-    fn see(&mut self, device_ns: u64, length_ns: u64, arrived: Nanos) -> u64 {
+    pub(super) fn see(&mut self, device_ns: u64, length_ns: u64, arrived: Nanos) -> u64 {
         let stream_ns = match self.newest {
             None => HEAD_START.as_nanos() as u64,
             Some(newest) => {
