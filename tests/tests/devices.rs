@@ -165,7 +165,8 @@ fn polar_pulse_intervals_are_the_bodys_and_none_is_forgotten() {
 fn polar_ppg_pulses_with_the_body_and_every_loss_is_counted() {
     let sane = |samples: &[Sample]| {
         at_rest(samples);
-        let light = values(samples, Signal::Ppg);
+        // What the blood takes, turned back into what the sensor sees.
+        let light: Vec<f64> = values(samples, Signal::Ppg).iter().map(|taken| -taken).collect();
         let (low, high) =
             light.iter().fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
         let depth = (high - low) / high;

@@ -24,7 +24,11 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct ArrivalTimeline {
     ticks_per_second: u32,
+    /// What lag is measured by. Goes on over what is missing: what else lags is not forgotten.
     clock: StreamClock,
+    /// What session time is told by. Anchored anew after what is missing: how much it was is known
+    /// to some tens of milliseconds, which would stay.
+    shown: StreamClock,
     /// Sum of all that came, and of what was skipped.
     sum: u64,
     /// The same with all that is missing: what the clock sees.
@@ -42,6 +46,7 @@ impl ArrivalTimeline {
         Self {
             ticks_per_second,
             clock: StreamClock::default(),
+            shown: StreamClock::default(),
             sum: 0,
             passed: 0,
             broken: true,
@@ -70,8 +75,8 @@ impl ArrivalTimeline {
         let least = MISSING_SHARE * unit / f64::from(self.ticks_per_second);
         let missing = if behind.as_secs_f64() > least { behind } else { Duration::ZERO };
         if !missing.is_zero() {
-            // The clock goes on: what else lags is not forgotten with it.
             self.broken = true;
+            self.shown.reset();
             self.pass(self.ticks(missing));
             let late = self.lags.len().saturating_sub(LATE_IN_A_ROW);
             self.lags.range_mut(late..).for_each(|lag| *lag = lag.saturating_sub(missing));
@@ -102,6 +107,7 @@ impl ArrivalTimeline {
 
     fn observe(&mut self, arrived: Nanos, ticks: u64) {
         self.clock.observe(self.end(ticks), arrived);
+        self.shown.observe(self.end(ticks), arrived);
     }
 
     /// What a notification that ends `ticks` from now shows the clock.
@@ -153,7 +159,7 @@ impl ArrivalTimeline {
     pub(super) fn advance(&mut self, arrived: Nanos, ticks: u64) -> (Nanos, Nanos, bool) {
         self.skip(ticks);
         self.pass(ticks);
-        let at = self.clock.to_session(self.end(0)).unwrap_or(arrived);
+        let at = self.shown.to_session(self.end(0)).unwrap_or(arrived);
         (self.peek(0), at, !std::mem::take(&mut self.broken))
     }
 
@@ -178,6 +184,7 @@ impl ArrivalTimeline {
         self.broken = true;
         self.away = false;
         self.clock.reset();
+        self.shown.reset();
         self.lags.clear();
     }
 
