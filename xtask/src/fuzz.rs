@@ -1,7 +1,10 @@
 //! Fuzzing: every parser of bytes from outside against what nobody thought of.
+//!
+//! Each target's corpus is kept as one archive in `fuzz/seeds`: thousands of tiny files are no joy
+//! in a repository.
 
 use crate::project::{self, Project, TaskError, output, succeed};
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::Path, process::Command};
 
 /// Runs the named targets, or all, one after the other, each for `seconds`; then keeps of what was
 /// found only the inputs that reach code no other does.
@@ -31,9 +34,9 @@ pub fn run(project: &Project, only: &[String], seconds: u64) -> Result<(), TaskE
     let wanted = all.iter().filter(|name| only.is_empty() || only.iter().any(|o| o == *name));
     for name in wanted {
         println!("\n== {name}: {seconds} s ==");
-        let corpus = corpus(project, name);
-        fs::create_dir_all(&corpus)
-            .map_err(|source| TaskError::File { path: corpus.clone(), source })?;
+        let corpus = project.root.join("fuzz/corpus").join(name);
+        let seeds = project.root.join("fuzz/seeds").join(format!("{name}.tar.gz"));
+        unpack(project, &seeds, &corpus)?;
         let limits = [
             format!("-max_total_time={seconds}"),
             "-timeout=10".to_owned(),
@@ -44,13 +47,22 @@ pub fn run(project: &Project, only: &[String], seconds: u64) -> Result<(), TaskE
             fuzz(project).args(["run", "-s", "none", name]).arg(&corpus).arg("--").args(limits),
         )?;
         succeed(fuzz(project).args(["cmin", "-s", "none", name]).arg(&corpus))?;
+        let mut pack = project.command("tar");
+        succeed(pack.arg("-czf").arg(&seeds).arg("-C").arg(&corpus).arg("."))?;
     }
     Ok(())
 }
 
-/// The kept inputs of a target.
-fn corpus(project: &Project, name: &str) -> PathBuf {
-    project.root.join("fuzz/corpus").join(name)
+/// The kept inputs, beside those of runs before on this machine.
+fn unpack(project: &Project, seeds: &Path, corpus: &Path) -> Result<(), TaskError> {
+    for folder in [corpus, seeds.parent().unwrap_or(corpus)] {
+        let failed = |source| TaskError::File { path: folder.to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    if !seeds.exists() {
+        return Ok(());
+    }
+    succeed(project.command("tar").arg("-xzf").arg(seeds).arg("-C").arg(corpus))
 }
 
 fn fuzz(project: &Project) -> Command {

@@ -267,7 +267,7 @@ mod tests {
     fn the_time_away_is_counted_and_what_came_just_before() {
         for (away_beats, lost_before) in [(5, 0), (1, 0), (75, 0), (450, 0), (5, 1), (5, 2)] {
             let mut driver = HeartRateDriver::default();
-            let mut send = |driver: &mut HeartRateDriver, k: u64| {
+            let send = |driver: &mut HeartRateDriver, k: u64| {
                 handle(driver, Nanos::from_millis(1_000 + 800 * k), &beat(&[819], None))
             };
             (0..30).for_each(|k| drop(send(&mut driver, k)));
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn what_nobody_may_see_or_no_chest_gives_is_not_lost() {
         let mut driver = HeartRateDriver::default();
-        let mut send = |driver: &mut HeartRateDriver, ms, contact| {
+        let send = |driver: &mut HeartRateDriver, ms, contact| {
             let rr: &[u16] = if contact { &[819] } else { &[] };
             handle(driver, Nanos::from_millis(ms), &beat(rr, Some(contact)))
         };
