@@ -15,7 +15,7 @@ use btleplug::{
     },
     platform::{Adapter, Manager, Peripheral, PeripheralId},
 };
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use protocol::gatt::BATTERY_LEVEL;
 use std::{
     sync::{
@@ -129,7 +129,14 @@ impl BtleplugTransport {
         selector: &Selector,
         clock: SessionClock,
     ) -> Result<BtleplugLink, LinkError> {
-        peripheral.connect().await.map_err(failed)?;
+        // The platform waits long for the services of a device that has gone meanwhile.
+        let events = self.adapter.events().await.map_err(failed)?;
+        tokio::select! {
+            connected = peripheral.connect() => connected.map_err(failed)?,
+            () = gone(events, peripheral.id()) => {
+                return Err(LinkError::Failed("the device went away while it was connected to".into()));
+            }
+        }
         peripheral.discover_services().await.map_err(failed)?;
         let found = peripheral.characteristics();
         let missing =
@@ -285,6 +292,16 @@ impl Drain {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Returns once the device is disconnected.
+async fn gone(mut events: impl Stream<Item = CentralEvent> + Unpin, id: PeripheralId) {
+    while let Some(event) = events.next().await {
+        if matches!(event, CentralEvent::DeviceDisconnected(ref other) if *other == id) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Returns once the permit no longer holds.
