@@ -11,10 +11,16 @@ mod view;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    analyze, completions, consent, demo, doctor, evaluate, replay, run, serve, simulate, train,
+    analyze, completions, consent, demo, doctor, evaluate, privacy, replay, run, serve, simulate,
+    train,
 };
-use std::process::ExitCode;
+use std::{alloc::System, process::ExitCode};
 use tracing_subscriber::EnvFilter;
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is freed is wiped: samples and features do not linger (C4).
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Wearable biofeedback that adapts an offer on the person's own device, and asks first.
 #[derive(Debug, Parser)]
@@ -39,6 +45,7 @@ enum Command {
     Train(train::Args),
     Evaluate(evaluate::Args),
     Consent(consent::Args),
+    Privacy(privacy::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -62,6 +69,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args, json),
         Command::Evaluate(args) => evaluate::run(args, json),
         Command::Consent(args) => consent::run(args, json),
+        Command::Privacy(args) => privacy::run(args, json),
         Command::Doctor(args) => doctor::run(args, json),
         Command::Completions(args) => completions::run::<Cli>(args),
     };

@@ -1,17 +1,23 @@
 //! Whose body it is: consent as this machine keeps it, and the simulated person of a demo.
 
 use crate::Failure;
-use protocol::consent::{ConsentRecord, Modality, Purpose};
-use sdk_core::consent::Gate;
+use protocol::consent::{Modality, Notice, Purpose};
+use sdk_core::{
+    consent::{Gate, Ledger},
+    store::{LocalStore, StoreError},
+    vault::{KeyStore, OsKeyring, PassphraseFile, Secret},
+};
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use uuid::Uuid;
 
-/// The notice that goes with grants made through this command.
-pub const NOTICE_VERSION: &str = "attune-cli-1";
+/// For use on one's own machine.
+const OWN_NOTICE: &str = include_str!("../assets/notice.toml");
+/// For the demo's shop.
+const DEMO_NOTICE: &str = include_str!("../assets/notice-demo.toml");
 
 /// Everything a biosignal demo uses, but for raising prices and sharing.
 pub const ON_DEVICE: [(Modality, Purpose); 6] = [
@@ -34,9 +40,12 @@ pub const SHARED: [(Modality, Purpose); 3] = [
 pub const RAISE: [(Modality, Purpose); 2] =
     [(Modality::Eda, Purpose::RaisePrice), (Modality::Hrv, Purpose::RaisePrice)];
 
-/// A gate for somebody new.
-pub fn stranger() -> Gate {
-    Gate::new(Uuid::new_v4(), Uuid::new_v4())
+/// The notice of the demo's shop.
+///
+/// # Errors
+/// None: a test reads the text.
+pub fn demo_notice() -> Result<Notice, Failure> {
+    parse(DEMO_NOTICE, "the notice of the demo")
 }
 
 /// Wall time, Unix milliseconds.
@@ -45,46 +54,161 @@ pub fn unix_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The file of the person who uses this machine.
+/// Where the person who uses this machine keeps their consent.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Store {
-    /// The consent record of this machine's user.
-    #[arg(long, env = "ATTUNE_CONSENT", default_value = "attune-data/consent.json")]
+    /// The folder of this machine's user: consent, and what is kept under it. Its keys are in the
+    /// system's keyring, or, with ATTUNE_PASSPHRASE, in a file sealed by that.
+    #[arg(long, env = "ATTUNE_STORE", value_name = "FOLDER", default_value = "attune-data/device")]
     pub store: PathBuf,
+    /// What the person is told, in TOML [default: Attune's own, for one's own machine].
+    #[arg(long, value_name = "FILE")]
+    pub notice: Option<PathBuf>,
 }
 
-impl Store {
-    /// The gate as stored; somebody new, who granted nothing, where there is no file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is not a record.
-    pub fn load(&self) -> Result<Gate, Failure> {
-        let path = &self.store;
-        if !path.exists() {
-            return Ok(stranger());
-        }
-        let text = fs::read_to_string(path).map_err(|e| format!("cannot read {path:?}: {e}"))?;
-        let record: ConsentRecord = serde_json::from_str(&text).map_err(|e| {
-            format!("{path:?} is not a consent record ({e}): move it away and grant again")
-        })?;
-        let gate = Gate::new(record.person, record.device);
-        gate.tick(unix_ms());
-        gate.resume(record)?;
-        Ok(gate)
+/// The person who uses this machine.
+#[derive(Debug)]
+pub struct Person {
+    /// What is kept.
+    pub store: LocalStore,
+    /// What the person is told.
+    pub notice: Notice,
+}
+
+impl Person {
+    /// What may run.
+    pub fn gate(&self) -> &Gate {
+        self.store.gate()
     }
 
-    /// Writes the record in force, whole or not at all.
+    /// What was agreed to.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.store.ledger()
+    }
+}
+
+/// Seals the keys in a file where there is no keyring, as on a kiosk or in a container.
+const PASSPHRASE: &str = "ATTUNE_PASSPHRASE";
+/// That file, in the folder.
+const KEYS: &str = "keys";
+
+type How = fn(&Path, Arc<dyn KeyStore>, &Notice) -> Result<LocalStore, StoreError>;
+
+impl Store {
+    /// Opens what is kept. Somebody new, who granted nothing, where there is nothing.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, record: &ConsentRecord) -> Result<(), Failure> {
-        let failed = |e| format!("cannot write {:?}: {e}", self.store);
-        if let Some(folder) = self.store.parent().filter(|f| *f != Path::new("")) {
-            fs::create_dir_all(folder).map_err(failed)?;
+    /// When it cannot be opened or the ledger does not hold, another program has it open, or
+    /// nobody may be measured under the notice.
+    pub fn open(&self) -> Result<Person, Failure> {
+        self.open_as(LocalStore::open)
+    }
+
+    /// Begins a new ledger, and keeps the old one as evidence. What was kept is destroyed.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn begin_anew(&self) -> Result<Person, Failure> {
+        self.open_as(LocalStore::begin_anew)
+    }
+
+    fn open_as(&self, how: How) -> Result<Person, Failure> {
+        let notice = self.notice()?;
+        let store = how(&self.store, self.keys()?, &notice)?;
+        for remark in store.remarks() {
+            eprintln!("attune: {remark}");
         }
-        let fresh = self.store.with_extension("new");
-        fs::write(&fresh, serde_json::to_vec_pretty(record)?).map_err(failed)?;
-        fs::rename(&fresh, &self.store).map_err(failed)?;
-        Ok(())
+        store.gate().tick(unix_ms());
+        Ok(Person { store, notice })
+    }
+
+    /// The key store: a file where a passphrase is given, else the system's keyring.
+    fn keys(&self) -> Result<Arc<dyn KeyStore>, Failure> {
+        let file = self.store.join(KEYS);
+        if let Some(passphrase) = env::var_os(PASSPHRASE) {
+            let passphrase = Secret::new(passphrase.into_encoded_bytes());
+            fs::create_dir_all(&self.store)
+                .map_err(|error| format!("cannot make {}: {error}", self.store.display()))?;
+            return Ok(Arc::new(PassphraseFile::new(&file, passphrase)));
+        }
+        if file.exists() {
+            let file = file.display();
+            return Err(format!("the keys are in {file}: set {PASSPHRASE} to open it").into());
+        }
+        // Each folder has keys of its own.
+        let folder = std::path::absolute(&self.store)?;
+        let keyring = OsKeyring::connect(&format!("attune {}", folder.display()));
+        let keyring = keyring.map_err(|error| {
+            format!(
+                "{error}. On a machine without a keyring, set {PASSPHRASE} to keep the keys in a \
+                 file sealed by it"
+            )
+        })?;
+        Ok(Arc::new(keyring))
+    }
+
+    /// The notice in force.
+    ///
+    /// # Errors
+    /// When it cannot be read, or nobody may be measured under it.
+    pub fn notice(&self) -> Result<Notice, Failure> {
+        let notice = match &self.notice {
+            Some(path) => parse(&read(path)?, &path.display().to_string())?,
+            None => parse(OWN_NOTICE, "Attune's own notice")?,
+        };
+        notice.checked()?;
+        Ok(notice)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error| format!("cannot read the notice {}: {error}", path.display());
+    Ok(fs::read_to_string(path).map_err(failed)?)
+}
+
+fn parse(text: &str, name: &str) -> Result<Notice, Failure> {
+    let wrong = |error| format!("{name} is not a notice: {error}");
+    Ok(toml::from_str(text).map_err(wrong)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn c11_the_notices_that_come_with_the_command_can_be_used() {
+        let own = parse(OWN_NOTICE, "own").unwrap();
+        for notice in [own, demo_notice().unwrap()] {
+            notice.checked().unwrap();
+            for purpose in Purpose::ALL {
+                assert!(notice.retention.iter().any(|r| r.purpose == purpose), "{purpose:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn c11_what_is_wrong_with_a_notice_is_said() {
+        let check = |text: &str, expected: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("notice.toml");
+            fs::write(&path, text).unwrap();
+            let store = Store { store: folder.path().into(), notice: Some(path) };
+            let error = store.notice().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("version = 3", "notice.toml is not a notice");
+        check(&OWN_NOTICE.replace("authority =", "autority ="), "autority");
+        check(&OWN_NOTICE.replace("\"personal\"", "\"workplace\""), "prohibited");
+        let store = Store { store: "x".into(), notice: Some("/nowhere/notice.toml".into()) };
+        let error = store.notice().unwrap_err().to_string();
+        assert!(error.starts_with("cannot read the notice /nowhere/notice.toml"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_as_a_notice(text in ".{0,200}") {
+            prop_assert!(parse(&text, "text").is_err());
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! What a device reports, in batches, at least once.
 
-use crate::{consent::Modality, intent::IntentEstimate, offer::OfferRevision, problem::ErrorCode};
+use crate::{
+    consent::Modality,
+    intent::IntentEstimate,
+    offer::{Money, OfferRevision},
+    problem::ErrorCode,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -16,7 +21,8 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 pub struct Event {
     /// Identifies the event (UUIDv7); the server keeps the first of equal ids.
     pub id: Uuid,
-    /// Counts the events of a device, from 1, without gaps.
+    /// Grows with each event of a device. A gap is an event that was dropped or purged; after a
+    /// withdrawal it may begin again at 1.
     pub sequence: u64,
     /// The device.
     pub device: Uuid,
@@ -59,6 +65,8 @@ pub enum EventBody {
     Intent(IntentEstimate),
     /// The offer was changed.
     OfferRevised(Box<OfferRevision>),
+    /// The interaction ended: the label that everything else learns from.
+    Outcome(Outcome),
     /// A session ended.
     SessionEnded {
         /// Samples lost between device and features, by the devices' own counters.
@@ -75,17 +83,62 @@ impl EventBody {
             Self::Features { .. } => "features",
             Self::Intent(_) => "intent",
             Self::OfferRevised(_) => "offer_revised",
+            Self::Outcome(_) => "outcome",
             Self::SessionEnded { .. } => "session_ended",
         }
     }
+}
+
+/// How an interaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// Bought.
+    Purchased,
+    /// Said no.
+    Declined,
+    /// Left without a word.
+    Abandoned,
+}
+
+/// The end of one interaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Outcome {
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// The offer's sku.
+    pub sku: String,
+    /// The revision on screen; 0 = the offer as listed.
+    pub revision: u32,
+    /// What was paid, for a purchase.
+    pub paid: Option<Money>,
+}
+
+/// The device's clocks at one moment.
+///
+/// An event of the same session is dated by the session clock, which nobody can set: received time
+/// minus what passed since the event. Others are dated by the wall clock and its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SentAt {
+    /// Unix milliseconds by the device's clock.
+    pub unix_ms: i64,
+    /// The session under way.
+    pub session: Uuid,
+    /// Milliseconds of session time.
+    pub session_ms: u64,
 }
 
 /// The body of `POST /v1/events`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventBatch {
-    /// When the batch left, Unix milliseconds by the device's clock: tells its error.
-    pub sent_at_unix_ms: i64,
+    /// When the batch left, by the device's clocks: tells their error.
+    pub sent_at: SentAt,
+    /// Items this device has dropped, ever: its queue was full, or they grew too old.
+    pub dropped: u64,
     /// At most [`MAX_BATCH_EVENTS`], in order of sequence.
     pub events: Vec<Event>,
 }
@@ -125,6 +178,6 @@ pub struct ItemVerdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchReply {
-    /// One a item.
+    /// One an item.
     pub verdicts: Vec<ItemVerdict>,
 }

@@ -1,6 +1,7 @@
 //! Errors on the wire: RFC 9457 problem details with a fixed set of codes.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -16,8 +17,14 @@ pub enum ErrorCode {
     Invalid,
     /// More than the endpoint takes at once.
     TooLarge,
+    /// Not signed, or not by the device it is about.
+    Unauthenticated,
+    /// The request number is not greater than the last one: see [`Problem::last_request`].
+    Replayed,
     /// No consent record, or none that permits this.
     NoConsent,
+    /// The person asked for erasure: nothing about them is taken any more.
+    Erased,
     /// The same id was used for another body.
     Conflict,
     /// Nothing there.
@@ -28,6 +35,12 @@ pub enum ErrorCode {
     Internal,
 }
 
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
 impl ErrorCode {
     /// The HTTP status that goes with the code.
     #[must_use]
@@ -36,7 +49,9 @@ impl ErrorCode {
             Self::Malformed => 400,
             Self::Invalid => 422,
             Self::TooLarge => 413,
+            Self::Unauthenticated | Self::Replayed => 401,
             Self::NoConsent => 403,
+            Self::Erased => 410,
             Self::Conflict => 409,
             Self::NotFound => 404,
             Self::Unavailable => 503,
@@ -57,4 +72,7 @@ pub struct Problem {
     pub title: String,
     /// What is wrong, where, and what to do.
     pub detail: String,
+    /// With [`ErrorCode::Replayed`]: the highest request number accepted of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<u64>,
 }

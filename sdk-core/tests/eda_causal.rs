@@ -23,7 +23,6 @@ use sdk_core::{
     },
 };
 use std::fs;
-use uuid::Uuid;
 
 const LEAST: f64 = 0.95;
 
@@ -71,8 +70,7 @@ fn hindsight(analysis: &EdaAnalysis, now: usize) -> Option<[f64; EDA_FEATURES]> 
 /// `(causal, hindsight)` of each feature over one recording, once a second; the hindsight
 /// `shift_s` earlier than the stated delay.
 fn pairs(recording: &Recording, shift_s: f64) -> Vec<Vec<(f64, f64)>> {
-    let gate = Gate::new(Uuid::nil(), Uuid::nil());
-    gate.grant("test", &[(Modality::Eda, Purpose::Infer)], None, 0);
+    let gate = Gate::agreed_elsewhere(&[(Modality::Eda, Purpose::Infer)]);
     let permit = gate.permit::<Infer>(Modality::Eda).unwrap();
     let analysis = analyze(&recording.eda_microsiemens, recording.eda_hz, &Options::default());
     let mut features = EdaFeatures::new();

@@ -1,6 +1,7 @@
 //! What every handler shares.
 
-use crate::{live::Live, store::Store};
+use crate::{guard::Guard, live::Live, retention::RetentionConfig, store::Store};
+use protocol::key::SigningKey;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -12,6 +13,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) live: Arc<Live>,
+    /// Signs chain heads.
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) guard: Arc<Guard>,
+    /// The names by which devices reach the server; any, if empty.
+    pub(crate) authorities: Arc<[String]>,
+    pub(crate) retention: RetentionConfig,
     pub(crate) request_timeout: Duration,
     /// Cancelled when the server shuts down: streams end then.
     pub(crate) shutdown: CancellationToken,

@@ -1,14 +1,12 @@
 //! Whether something may be stored: the gate of the server.
 //!
-//! A pure function over what the database knows. Clients are not authenticated yet, so this proves
-//! that a matching agreement was reported, not who reported it.
+//! A pure function over what the database knows: receipts that devices signed.
 //!
 //! **Invariant.** Silence is refusal: no arm of [`Standing::check`] lets through what no record
 //! permits.
 
 use protocol::consent::{ConsentRecord, ConsentState, Modality, Purpose, Recipient};
 use thiserror::Error;
-use uuid::Uuid;
 
 /// What the database knows that bears on one claim.
 #[derive(Debug, Clone, Default)]
@@ -24,16 +22,12 @@ pub struct Standing {
 /// What an item says about its own permission.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// The person.
-    pub person: Uuid,
-    /// The device.
-    pub device: Uuid,
-    /// The consent record it was made under.
-    pub record: Uuid,
-    /// The epoch of that record.
+    /// The epoch of the consent record that it was made under.
     pub epoch: u64,
     /// What it was derived from; nothing counts as [`Modality::Behaviour`].
     pub modalities: &'a [Modality],
+    /// Whether it set a price above its list price.
+    pub raises_price: bool,
     /// When it was made, Unix milliseconds by the device's clock.
     pub at_unix_ms: i64,
 }
@@ -70,6 +64,9 @@ pub enum Refusal {
     /// The record in force does not permit sharing this with the operator.
     #[error("the consent record in force does not permit sharing {} with the operator", .0.name())]
     NotPermittedNow(Modality),
+    /// The record it was made under did not permit raising a price by this.
+    #[error("the consent record it was made under did not permit raising a price by {}", .0.name())]
+    PriceRaised(Modality),
 }
 
 impl Standing {
@@ -79,7 +76,8 @@ impl Standing {
     /// 2. the person has not withdrawn at that epoch or a later one, even if consent was given
     ///    again since: withdrawal beats late data;
     /// 3. that record permitted sharing every modality when the item was made (device's clock);
-    /// 4. the record in force permits it when the item is received (server's clock).
+    /// 4. that record permitted raising prices by every modality, if the item raised one (C17);
+    /// 5. the record in force permits sharing when the item is received (server's clock).
     ///
     /// # Errors
     /// The first [`Refusal`] in this order.
@@ -99,6 +97,9 @@ impl Standing {
         for &modality in modalities {
             if !shared(made_under, modality, claim.at_unix_ms) {
                 return Err(Refusal::NotPermittedThen(modality));
+            }
+            if claim.raises_price && !may_raise(made_under, modality, claim.at_unix_ms) {
+                return Err(Refusal::PriceRaised(modality));
             }
             if !shared(in_force, modality, received_unix_ms) {
                 return Err(Refusal::NotPermittedNow(modality));
@@ -124,12 +125,19 @@ fn shared(record: &ConsentRecord, modality: Modality, now_unix_ms: i64) -> bool 
     record.permits(modality, Purpose::Share, Recipient::Operator, now_unix_ms)
 }
 
+/// The price is raised on the device; a grant toward the operator says more, not less.
+fn may_raise(record: &ConsentRecord, modality: Modality, at_unix_ms: i64) -> bool {
+    let permits = |to| record.permits(modality, Purpose::RaisePrice, to, at_unix_ms);
+    permits(Recipient::Device) || permits(Recipient::Operator)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ConsentState::{Given, Paused, Withdrawn};
     use Modality::{Behaviour, Eda, Hrv};
     use protocol::consent::Grant;
+    use uuid::Uuid;
 
     const MADE_MS: i64 = 1_000;
     const RECEIVED_MS: i64 = 2_000;
@@ -148,7 +156,12 @@ mod tests {
             epoch,
             state,
             grants: modalities.iter().map(share).collect(),
-            notice_version: "1".into(),
+            notice: protocol::consent::NoticeRef {
+                version: "1".into(),
+                language: "en".into(),
+                sha256: protocol::digest::Digest::NONE,
+            },
+            acknowledged_unix_ms: None,
             at_unix_ms: 0,
         }
     }
@@ -161,14 +174,7 @@ mod tests {
             made_under: records.first().cloned(),
             withdrawn_epoch: withdrawn,
         };
-        let claim = Claim {
-            person: Uuid::nil(),
-            device: Uuid::nil(),
-            record: Uuid::from_u128(1),
-            epoch: 1,
-            modalities,
-            at_unix_ms: MADE_MS,
-        };
+        let claim = Claim { epoch: 1, modalities, raises_price: false, at_unix_ms: MADE_MS };
         assert_eq!(standing.check(&claim, RECEIVED_MS), expected);
     }
 
@@ -200,6 +206,29 @@ mod tests {
         let refusal = Err(Refusal::Withdrawn { at: 2, claimed: 1 });
         check(&[given.clone(), withdrawn.clone()], &[Eda], refusal);
         check(&[given, withdrawn, record(3, Given, &[Eda])], &[Eda], refusal);
+    }
+
+    #[test]
+    fn c17_raising_a_price_needs_its_own_grant_for_every_modality() {
+        let mut given = record(1, Given, &[Eda, Hrv]);
+        let mut check = |modalities: &[Modality], expected| {
+            let standing = Standing {
+                in_force: Some(given.clone()),
+                made_under: Some(given.clone()),
+                withdrawn_epoch: None,
+            };
+            let claim = Claim { epoch: 1, modalities, raises_price: true, at_unix_ms: MADE_MS };
+            assert_eq!(standing.check(&claim, RECEIVED_MS), expected);
+            given.grants.push(Grant {
+                modality: Eda,
+                purpose: Purpose::RaisePrice,
+                recipient: Recipient::Device,
+                expires_unix_ms: None,
+            });
+        };
+        check(&[Eda], Err(Refusal::PriceRaised(Eda)));
+        check(&[Eda], Ok(()));
+        check(&[Eda, Hrv], Err(Refusal::PriceRaised(Hrv)));
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use crate::{
     Config, Counters, api,
-    app::App,
+    app::{App, unix_ms},
+    guard::Guard,
     live::Live,
-    store::{Store, StoreError},
+    retention,
+    server_key::{self, ServerKeyError},
+    store::{Expired, Finished, Store, StoreError},
 };
 use axum::Router;
+use protocol::log;
 use std::{
     future::{Future, IntoFuture},
     io,
@@ -28,6 +32,9 @@ pub enum ServerError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The server's own key cannot be used.
+    #[error(transparent)]
+    Key(#[from] ServerKeyError),
     /// The address cannot be used.
     #[error("cannot listen on {address}: {source}; choose another address or end what uses it")]
     Listen {
@@ -90,15 +97,23 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         if !address.ip().is_loopback() {
-            tracing::warn!("listening beyond loopback, and devices are not authenticated yet");
+            log!(warn, "listening beyond loopback: the page is open to whoever reaches it");
         }
         let store = Store::open(&config.data_dir).await?;
+        let key = server_key::load_or_make(&config.data_dir)?;
+        finish_erasures(&store).await?;
+        let authorities = config.authorities.iter().map(|name| name.to_ascii_lowercase());
         let app = App {
             live: Arc::new(Live::load(&store).await?),
             store,
+            key: Arc::new(key),
+            guard: Arc::new(Guard::default()),
+            authorities: authorities.collect(),
+            retention: config.retention,
             request_timeout: Duration::from_millis(config.request_timeout_ms.max(1)),
             shutdown: CancellationToken::new(),
         };
+        retention::run(&app, unix_ms()).await?;
         Ok(Self { listener, address, app })
     }
 
@@ -120,6 +135,14 @@ impl Server {
         Monitor { live: Arc::clone(&self.app.live) }
     }
 
+    /// Deletes what has reached its age at a time, as the running server does every hour.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`].
+    pub async fn run_retention(&self, now_unix_ms: i64) -> Result<Expired, ServerError> {
+        Ok(retention::run(&self.app, now_unix_ms).await?)
+    }
+
     /// All its routes, to be served by another axum application or asked without a socket.
     pub fn router(&self) -> Router {
         api::router(self.app.clone())
@@ -132,7 +155,9 @@ impl Server {
     /// [`ServerError::Socket`] when the listening socket failed.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         let router = self.router();
-        let stop = self.app.shutdown;
+        let app = self.app;
+        let stop = app.shutdown.clone();
+        let ageing = tokio::spawn(stop.clone().run_until_cancelled_owned(age(app.clone())));
         let mut serving = axum::serve(self.listener, router)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .into_future();
@@ -144,9 +169,37 @@ impl Server {
                 tokio::time::timeout(SHUTDOWN_GRACE, serving).await.unwrap_or(Ok(()))
             }
         };
-        self.app.store.close().await;
+        stop.cancel();
+        // It ends at once, or when the step that it is in has.
+        let _ = ageing.await;
+        app.guard.flush(&app.store, unix_ms()).await;
+        app.store.close().await;
         Ok(ended?)
     }
+}
+
+/// Deletes what has reached its age, every hour.
+async fn age(app: App) {
+    loop {
+        tokio::time::sleep(retention::EVERY).await;
+        if let Err(error) = retention::run(&app, unix_ms()).await {
+            log!(error, "what has reached its age was not deleted; tried again later", error);
+        }
+        app.guard.flush(&app.store, unix_ms()).await;
+    }
+}
+
+/// What a crash cut short, or a restored backup undid.
+async fn finish_erasures(store: &Store) -> Result<(), StoreError> {
+    let unreadable_rows = store.unreadable_rows().await?;
+    let Finished { people, keys } = store.finish_erasures(unix_ms()).await?;
+    if unreadable_rows > 0 {
+        log!(warn, "rows were found whose key is gone: they cannot be read", unreadable_rows);
+    }
+    if people > 0 || keys > 0 {
+        log!(warn, "erasures were finished that a crash or a backup had undone", people, keys);
+    }
+    Ok(())
 }
 
 /// Runs a server until `shutdown` is ready.

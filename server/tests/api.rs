@@ -5,57 +5,71 @@
 mod support;
 
 use protocol::{
-    consent::Modality,
-    event::{EventBatch, MAX_BATCH_EVENTS, MAX_BODY_BYTES, Verdict},
+    consent::{MAX_BATCH_RECEIPTS, Modality},
+    event::{EventBatch, MAX_BATCH_EVENTS, MAX_BODY_BYTES, SentAt, Verdict},
     offer::Rule,
     problem::ErrorCode,
 };
 use reqwest::{
-    StatusCode,
+    Method, StatusCode,
     header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY},
 };
-use support::{Device, Running, batch, check_problem};
+use support::{Device, Running, check_problem, code, now_unix_ms};
 use tokio::time::{Duration, timeout};
 
 /// Far longer than anything here takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-#[tokio::test]
-async fn a_repeated_batch_changes_nothing() {
-    let server = Running::start().await;
+/// A device that shares all that the tests here report.
+async fn given(server: &Running) -> Device {
     let mut device = Device::new();
-    server.consent(&device.given(&[Modality::Eda, Modality::Behaviour])).await;
-    let events: Vec<_> = (0..MAX_BATCH_EVENTS).map(|_| device.eda()).collect();
-    assert!(server.events(&events).await.iter().all(|v| *v == Verdict::Stored));
-    assert!(server.events(&events).await.iter().all(|v| *v == Verdict::Duplicate));
-    assert!(server.events(&[]).await.is_empty());
+    let receipt = device.give(&[Modality::Eda, Modality::Behaviour]);
+    server.consent(&device, &[receipt]).await;
+    device
+}
 
-    let outcome = device.purchased();
-    assert_eq!(server.post("/v1/outcomes", &outcome).await.status(), StatusCode::CREATED);
-    assert_eq!(server.post("/v1/outcomes", &outcome).await.status(), StatusCode::OK);
-    let mut other = outcome;
-    other.sku = "OTHER".into();
-    let refused = server.post("/v1/outcomes", &other).await;
-    check_problem(refused, 409, ErrorCode::Conflict).await;
-
-    // What is stored stays answered after the grant is gone: the device can let go of it.
-    server.consent(&device.withdrawn()).await;
-    assert_eq!(server.events(&events[..1]).await, [Verdict::Duplicate]);
+#[tokio::test]
+async fn s5_a_repeated_batch_changes_nothing() {
+    let server = Running::start().await;
+    let mut device = given(&server).await;
+    let mut events: Vec<_> = (1..MAX_BATCH_EVENTS).map(|_| device.eda()).collect();
+    events.push(device.purchased());
+    assert!(server.events(&device, &events).await.iter().all(|v| *v == Verdict::Stored));
+    assert!(server.events(&device, &events).await.iter().all(|v| *v == Verdict::Duplicate));
+    assert!(server.events(&device, &[]).await.is_empty());
+    events[0].at_session_ms += 1;
+    let verdicts = server.events(&device, &events[..2]).await;
+    assert_eq!(code(&verdicts[0]), Some(ErrorCode::Conflict));
+    assert_eq!(verdicts[1], Verdict::Duplicate);
 
     let rows = server.rows().await;
     let count = MAX_BATCH_EVENTS as i64;
-    assert_eq!((rows["events"], rows["outcomes"], rows["received"]), (count, 1, count + 3));
+    assert_eq!((rows["events"], rows["received"]), (count, count));
+    assert_eq!((server.counters().events, server.counters().outcomes), (count as u64, 1));
+}
+
+#[tokio::test]
+async fn what_a_device_dropped_is_counted() {
+    let server = Running::start().await;
+    let mut device = given(&server).await;
+    // The count only grows: an older one that comes late changes nothing.
+    for (says, expected) in [(3, 3), (7, 7), (5, 7)] {
+        device.dropped = says;
+        server.events(&device, &[]).await;
+        assert_eq!(server.counters().dropped, expected);
+    }
+    let server = server.restart().await;
+    assert_eq!(server.counters().dropped, 7);
 }
 
 #[tokio::test]
 async fn devices_at_once_lose_nothing() {
     let server = Running::start().await;
     let posts = (0..8).map(|_| async {
-        let mut device = Device::new();
-        server.consent(&device.given(&[Modality::Eda])).await;
+        let mut device = given(&server).await;
         for _ in 0..5 {
             let events: Vec<_> = (0..10).map(|_| device.eda()).collect();
-            assert!(server.events(&events).await.iter().all(|v| *v == Verdict::Stored));
+            assert!(server.events(&device, &events).await.iter().all(|v| *v == Verdict::Stored));
         }
     });
     futures::future::join_all(posts).await;
@@ -65,14 +79,17 @@ async fn devices_at_once_lose_nothing() {
 #[tokio::test]
 async fn too_much_is_refused_before_it_is_stored() {
     let server = Running::start().await;
-    let mut device = Device::new();
-    server.consent(&device.given(&[Modality::Eda])).await;
+    let mut device = given(&server).await;
     let events: Vec<_> = (0..=MAX_BATCH_EVENTS).map(|_| device.eda()).collect();
-    let refused = server.post("/v1/events", &batch(&events)).await;
+    let refused = server.post(&device, "/v1/events", &device.batch(&events)).await;
+    check_problem(refused, 413, ErrorCode::TooLarge).await;
+    let receipt = device.chain[0].clone();
+    let receipts = support::consents(&vec![receipt; MAX_BATCH_RECEIPTS + 1]);
+    let refused = server.post(&device, "/v1/consents", &receipts).await;
     check_problem(refused, 413, ErrorCode::TooLarge).await;
 
     let long = " ".repeat(MAX_BODY_BYTES + 1);
-    for path in ["/v1/events", "/v1/consents", "/v1/outcomes"] {
+    for path in ["/v1/events", "/v1/consents"] {
         let request = server.client.post(format!("{}{path}", server.url));
         let request = request.header(CONTENT_TYPE, "application/json").body(long.clone());
         check_problem(request.send().await.unwrap(), 413, ErrorCode::TooLarge).await;
@@ -84,11 +101,11 @@ async fn too_much_is_refused_before_it_is_stored() {
 #[tokio::test]
 async fn what_cannot_be_read_is_a_problem() {
     let server = Running::start().await;
-    for path in ["/v1/events", "/v1/consents", "/v1/outcomes"] {
+    let device = given(&server).await;
+    for path in ["/v1/events", "/v1/consents"] {
         let url = format!("{}{path}", server.url);
         for body in ["", "{", "[]", "{}", "null", "\u{0}"] {
-            let request = server.client.post(&url).header(CONTENT_TYPE, "application/json");
-            let refused = request.body(body).send().await.unwrap();
+            let refused = server.ask(&device, Method::POST, path, body.into()).await;
             check_problem(refused, 400, ErrorCode::Malformed).await;
         }
         let untyped = server.client.post(&url).body("{}").send().await.unwrap();
@@ -98,9 +115,11 @@ async fn what_cannot_be_read_is_a_problem() {
         assert_eq!(wrong.headers()[ALLOW], "POST");
         check_problem(wrong, 405, ErrorCode::NotFound).await;
     }
+    let gone = server.client.post(format!("{}/v1/outcomes", server.url)).send().await.unwrap();
+    check_problem(gone, 404, ErrorCode::NotFound).await;
     let nowhere = server.get("/v1/elsewhere").send().await.unwrap();
     check_problem(nowhere, 404, ErrorCode::NotFound).await;
-    assert_eq!(server.counters().refused.malformed, 21);
+    assert_eq!(server.counters().refused.malformed, 14);
 }
 
 #[tokio::test]
@@ -121,8 +140,19 @@ async fn the_documents_paths_are_the_servers() {
     post /v1/consents
     get /v1/consents/{person}/{device}
     post /v1/events
-    post /v1/outcomes
+    delete /v1/people/{person}
+    get /v1/people/{person}/export
+    get /v1/server-key
     ");
+    // Whatever reads or writes something of a person is signed.
+    for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
+        for (method, operation) in item.as_object().unwrap() {
+            let signed = operation["security"][0]["device_signature"].is_array();
+            assert_eq!(signed, path != "/v1/server-key", "{method} {path}");
+        }
+    }
+    let scheme = &document["components"]["securitySchemes"]["device_signature"];
+    assert!(scheme["description"].as_str().unwrap().contains("keyid"), "{scheme}");
     // Every reference leads somewhere.
     let text = document.to_string();
     for reference in text.split("#/components/schemas/").skip(1) {
@@ -172,16 +202,20 @@ async fn read_until(stream: &mut reqwest::Response, expected: &[&str]) {
 #[tokio::test]
 async fn the_stream_says_what_was_stored_and_the_page_agrees() {
     let server = Running::start().await;
-    let mut device = Device::new();
     let mut stream = server.get("/live").send().await.unwrap();
     assert_eq!(stream.headers()[CONTENT_TYPE], "text/event-stream");
     read_until(&mut stream, &["Nobody has agreed", "The offer stands as listed"]).await;
 
-    server.consent(&device.given(&[Modality::Eda, Modality::Behaviour])).await;
-    let events =
-        [device.eda(), device.intent([0.1, 0.6, 0.2, 0.1]), device.revised(Rule::Reassure, 18_990)];
-    server.events(&events).await;
-    let said = ["SCL mean", "interested 60 %", "189.90 EUR", "−5.0 %", "You seemed unsure"];
+    let mut device = given(&server).await;
+    let events = [
+        device.eda(),
+        device.intent([0.1, 0.6, 0.2, 0.1]),
+        device.revised(Rule::Reassure, 18_990),
+        device.purchased(),
+    ];
+    server.events(&device, &events).await;
+    let said =
+        ["SCL mean", "interested 60 %", "189.90 EUR", "−5.0 %", "You seemed unsure", "Purchased"];
     read_until(&mut stream, &said).await;
 
     let page = server.get("/").send().await.unwrap().text().await.unwrap();
@@ -191,7 +225,8 @@ async fn the_stream_says_what_was_stored_and_the_page_agrees() {
     assert!(!page.contains(&person) && page.contains(&person[person.len() - 6..]));
 
     // A withdrawal clears the page at once; the stream says so.
-    server.consent(&device.withdrawn()).await;
+    let withdrawn = device.withdraw();
+    server.consent(&device, &[withdrawn]).await;
     read_until(&mut stream, &["Withdrawn", "The offer stands as listed"]).await;
     let page = server.get("/").send().await.unwrap().text().await.unwrap();
     said.iter().for_each(|words| assert!(!page.contains(words), "{words}"));
@@ -210,43 +245,54 @@ async fn shutting_down_ends_open_streams() {
 #[tokio::test]
 async fn a_restart_keeps_the_data_and_the_page() {
     let server = Running::start().await;
-    let (mut device, mut gone) = (Device::new(), Device::new());
-    for device in [&device, &gone] {
-        server.consent(&device.given(&[Modality::Eda, Modality::Behaviour])).await;
-    }
-    let event = device.revised(Rule::Reassure, 18_990);
-    server.events(&[device.eda(), event.clone()]).await;
-    server.events(&[gone.revised(Rule::Premium, 20_990)]).await;
-    server.post("/v1/outcomes", &device.purchased()).await;
-    server.consent(&gone.withdrawn()).await;
+    let (mut device, mut gone) = (given(&server).await, given(&server).await);
+    let events = [device.eda(), device.revised(Rule::Reassure, 18_990), device.purchased()];
+    server.events(&device, &events).await;
+    let lost = gone.revised(Rule::Reassure, 17_990);
+    server.events(&gone, &[lost]).await;
+    let withdrawn = gone.withdraw();
+    server.consent(&gone, &[withdrawn]).await;
     let before = server.get("/").send().await.unwrap().text().await.unwrap();
-    let (rows, counters) = (server.rows().await, server.counters());
+    let rows = server.rows().await;
+    let counters = server::Counters { events_taken: 0, ..server.counters() };
 
     let server = server.restart().await;
     assert_eq!((server.rows().await, server.counters()), (rows, counters));
     let after = server.get("/").send().await.unwrap().text().await.unwrap();
-    assert!(after.contains("189.90 EUR") && !after.contains("209.90 EUR"));
+    assert!(after.contains("189.90 EUR") && !after.contains("179.90 EUR"));
     assert_eq!(before, after);
-    assert_eq!(server.events(&[event]).await, [Verdict::Duplicate]);
+    assert_eq!(server.events(&device, &events[1..2]).await, [Verdict::Duplicate]);
 }
 
 #[tokio::test]
-async fn the_clocks_error_is_kept_beside_the_event() {
-    use sqlx::Connection;
+async fn s6_events_are_dated_by_the_servers_clock() {
     const SLOW_BY_MS: i64 = 3_600_000;
+    const AGE_MS: u64 = 5_000;
     let server = Running::start().await;
-    let mut device = Device::new();
-    server.consent(&device.given(&[Modality::Eda])).await;
-    let sent_at_unix_ms = support::now_unix_ms() - SLOW_BY_MS;
-    let late = EventBatch { sent_at_unix_ms, events: vec![device.eda()] };
-    server.post("/v1/events", &late).await;
-    let path = server.folder.path().join(server::DATABASE_FILE_NAME);
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    let correction: i64 = sqlx::query_scalar("SELECT clock_correction_ms FROM events")
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
-    let transit_ms = PATIENCE.as_millis() as i64;
-    assert!((SLOW_BY_MS..SLOW_BY_MS + transit_ms).contains(&correction), "{correction}");
+    let mut device = given(&server).await;
+    let (mut same, mut earlier) = (device.eda(), device.eda());
+    let sent_at = SentAt {
+        unix_ms: now_unix_ms() - SLOW_BY_MS,
+        session: device.session,
+        session_ms: same.at_session_ms + AGE_MS,
+    };
+    // The wall clock of the first is nonsense, and does not matter.
+    same.at_unix_ms = 77;
+    earlier.session = uuid::Uuid::now_v7();
+    earlier.at_unix_ms = sent_at.unix_ms - 2_000;
+    let batch = EventBatch { sent_at, dropped: 0, events: vec![same, earlier] };
+    let before = now_unix_ms();
+    assert_eq!(server.post(&device, "/v1/events", &batch).await.status(), StatusCode::OK);
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT at_unix_ms, at_corrected_unix_ms, received_unix_ms FROM events ORDER BY sequence",
+    )
+    .fetch_all(&mut server.database().await)
+    .await
+    .unwrap();
+    let [(same_at, same_corrected, received), (_, earlier_corrected, _)] = rows[..] else {
+        panic!("{rows:?}")
+    };
+    assert!((before..=now_unix_ms()).contains(&received));
+    assert_eq!((same_at, same_corrected), (77, received - AGE_MS as i64));
+    assert_eq!(earlier_corrected, received - 2_000);
 }

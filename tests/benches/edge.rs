@@ -28,7 +28,7 @@ const ALL: [&str; 4] = ["latency", "step", "withdrawal", "memory"];
 /// Notifications of the latency run.
 const NOTIFICATIONS: usize = 3_200;
 /// Runs of the withdrawal bench.
-const WITHDRAWALS: usize = 50;
+const WITHDRAWALS: usize = 200;
 /// How long the runtime runs before its memory is read.
 const MEMORY_RUN: Duration = Duration::from_secs(20);
 
@@ -82,7 +82,7 @@ async fn latency_and_step(bus: &str) -> (Value, Value) {
     let name = band.name.clone();
     let rig = Rig::start(bus, vec![band.into(), DeviceSpec::strap().into()]).await;
     let mut events = rig.bluez.events();
-    let session = rig.session(rig::granted(), None);
+    let session = rig.session(&rig::granted(), None);
     let mut updates = session.updates();
     let clock = session.clock();
     let mut written: HashMap<u16, Instant> = HashMap::new();
@@ -128,17 +128,19 @@ async fn latency_and_step(bus: &str) -> (Value, Value) {
 }
 
 async fn withdrawal(bus: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let store = rig::granted_in(&folder.path().join("device"), rig::passphrase_keys(folder.path()));
     let rig = Rig::start(bus, rig::simulated(1)).await;
-    let session = rig.session(rig::granted(), None);
+    let session = rig.session(&store, None);
     let mut closed_ms = Vec::new();
     for _ in 0..WITHDRAWALS {
         let mut updates = session.updates();
         rig::samples(&mut updates, Modality::Eda).await;
         rig::samples(&mut updates, Modality::Hrv).await;
-        let closed = session.withdraw().await;
+        let closed = session.withdraw().await.unwrap();
         assert!(!closed.unanswered);
         closed_ms.push(closed.sensors_ms);
-        session.grant("bench", &rig::uses(), None).await;
+        session.grant(&rig::uses(), None).await.unwrap();
     }
     session.stop().await.unwrap();
     rig.bluez.stop().await;
@@ -165,20 +167,10 @@ async fn runtime_alone() -> Value {
     let folder = tempfile::tempdir().unwrap();
     let transport = sdk_core::sensor::BtleplugTransport::new(None).await.unwrap();
     // No server listens there: the outbox fills, as on a plane.
-    let sync = sdk_core::sync::SyncConfig {
-        server: "http://127.0.0.1:9".into(),
-        folder: folder.path().into(),
-        gather: Duration::from_secs(1),
-    };
-    let config = sdk_core::runtime::SessionConfig {
-        pipeline: rig::pipeline(),
-        devices: rig::DEVICES.map(|profile| (profile, None)).to_vec(),
-        report_every: Duration::from_secs(1),
-        sync: Some(sync),
-    };
-    let session =
-        sdk_core::runtime::Session::start(config, std::sync::Arc::new(transport), rig::granted());
-    let session = session.unwrap();
+    let sync = sdk_core::sync::SyncConfig::to("http://127.0.0.1:9");
+    let store = rig::granted_in(&folder.path().join("device"), rig::passphrase_keys(folder.path()));
+    let devices = rig::DEVICES.map(|profile| (profile, None)).to_vec();
+    let session = rig::session(&std::sync::Arc::new(transport), devices, &store, Some(sync));
     tokio::time::sleep(MEMORY_RUN).await;
     let summary = session.summary().await.unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();

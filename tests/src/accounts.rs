@@ -122,7 +122,7 @@ impl Books {
         let simulated = wearables.iter().map(|w| SimulatedDevice::from(w.spec.clone()));
         let rig = Rig::start(bus, simulated.collect()).await;
         let devices = wearables.iter().map(|w| (w.profile, Some(w.spec.address.clone())));
-        let session = rig.session_of(devices.collect(), rig::granted(), None);
+        let session = rig.session_of(devices.collect(), &rig::granted(), None);
         let mut updates = session.updates();
         let mut silent: Vec<bool> = wearables.iter().map(|_| true).collect();
         wait_for(&mut updates, "samples of every device", |update| {

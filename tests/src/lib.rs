@@ -8,6 +8,9 @@
 )]
 
 pub mod accounts;
+pub mod crash;
 pub mod data;
 pub mod rig;
+pub mod scan;
 pub mod soak;
+pub mod wire;

@@ -8,9 +8,8 @@ use firmware_sim::{
     source::{Source, Tape},
     spec::DeviceSpec,
 };
-use protocol::consent::{Modality, Purpose};
+use protocol::consent::{Modality, Notice, Purpose};
 use sdk_core::{
-    consent::Gate,
     intent::Calibration,
     offer::{OfferPlan, Tempo},
     runtime::{PipelineConfig, Session, SessionConfig, SessionTap, Update},
@@ -21,7 +20,9 @@ use sdk_core::{
             attune::{Tap, Writer},
         },
     },
+    store::LocalStore,
     sync::SyncConfig,
+    vault::{KeyStore, PassphraseFile, Secret},
 };
 use std::{
     env, fs,
@@ -31,7 +32,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::broadcast, time::timeout};
-use uuid::Uuid;
 
 /// The simulated wristband and strap, in the order of [`DEVICES`].
 pub const BAND: &str = "Attune Wristband";
@@ -99,8 +99,8 @@ impl Rig {
     /// # Panics
     /// When it cannot start.
     #[must_use]
-    pub fn session(&self, gate: Gate, sync: Option<SyncConfig>) -> Session {
-        self.session_of(DEVICES.map(|profile| (profile, None)).to_vec(), gate, sync)
+    pub fn session(&self, store: &LocalStore, sync: Option<SyncConfig>) -> Session {
+        self.session_of(DEVICES.map(|profile| (profile, None)).to_vec(), store, sync)
     }
 
     /// Starts a session with these devices, by address where one of several is meant.
@@ -111,11 +111,10 @@ impl Rig {
     pub fn session_of(
         &self,
         devices: Vec<(DeviceProfile, Option<String>)>,
-        gate: Gate,
+        store: &LocalStore,
         sync: Option<SyncConfig>,
     ) -> Session {
-        let config = session_config(devices, sync);
-        Session::start(config, Arc::<BtleplugTransport>::clone(&self.transport), gate).unwrap()
+        session(&self.transport, devices, store, sync)
     }
 
     /// Starts a session that is recorded to a file.
@@ -123,20 +122,39 @@ impl Rig {
     /// # Panics
     /// When it cannot start or the file cannot be written.
     #[must_use]
-    pub fn recorded(&self, devices: &[DeviceProfile], gate: Gate, file: &Path) -> Session {
+    pub fn recorded(&self, devices: &[DeviceProfile], store: &LocalStore, file: &Path) -> Session {
         let sink = Box::new(fs::File::create_new(file).unwrap());
         let tap: SessionTap = Tap::new(Writer::new(sink as _, unix_ms()).unwrap());
-        let config = session_config(devices.iter().map(|profile| (*profile, None)).collect(), None);
+        let devices = devices.iter().map(|profile| (*profile, None)).collect();
+        let config = session_config(devices, store, None);
         let transport = Arc::<BtleplugTransport>::clone(&self.transport);
-        Session::start_recorded(config, transport, gate, tap).unwrap()
+        Session::start_recorded(config, transport, store.gate().clone(), tap).unwrap()
     }
+}
+
+/// Starts a session on an adapter.
+///
+/// # Panics
+/// When it cannot start.
+#[must_use]
+pub fn session(
+    transport: &Arc<BtleplugTransport>,
+    devices: Vec<(DeviceProfile, Option<String>)>,
+    store: &LocalStore,
+    sync: Option<SyncConfig>,
+) -> Session {
+    let config = session_config(devices, store, sync);
+    let transport = Arc::<BtleplugTransport>::clone(transport);
+    Session::start(config, transport, store.gate().clone()).unwrap()
 }
 
 fn session_config(
     devices: Vec<(DeviceProfile, Option<String>)>,
+    store: &LocalStore,
     sync: Option<SyncConfig>,
 ) -> SessionConfig {
     let report_every = Duration::from_millis(500);
+    let sync = sync.map(|config| store.sync(config).unwrap());
     SessionConfig { pipeline: pipeline(), devices, report_every, sync }
 }
 
@@ -175,18 +193,67 @@ pub fn pipeline() -> PipelineConfig {
     }
 }
 
-/// A gate with everything but raising prices granted.
+/// The notice of the tests.
+///
+/// # Panics
+/// When the protocol asks for more than stands here.
 #[must_use]
-pub fn granted() -> Gate {
-    let gate = Gate::new(Uuid::new_v4(), Uuid::new_v4());
-    gate.grant("test", &uses(), None, unix_ms());
-    gate
+pub fn notice() -> Notice {
+    toml::from_str(include_str!("../../cli/assets/notice-demo.toml")).unwrap()
 }
 
-/// A gate that permits nothing.
+/// A store in memory, with everything but raising prices granted.
+///
+/// # Panics
+/// When the notice cannot be used.
 #[must_use]
-pub fn silent() -> Gate {
-    Gate::new(Uuid::new_v4(), Uuid::new_v4())
+pub fn granted() -> LocalStore {
+    agree(silent())
+}
+
+/// A store in memory that permits nothing.
+///
+/// # Panics
+/// When the notice cannot be used.
+#[must_use]
+pub fn silent() -> LocalStore {
+    LocalStore::in_memory(&notice()).unwrap()
+}
+
+/// A store in a folder, as far as it was granted before.
+///
+/// # Panics
+/// When it cannot be opened.
+#[must_use]
+pub fn store_in(folder: &Path, keys: Arc<dyn KeyStore>) -> LocalStore {
+    LocalStore::open(folder, keys, &notice()).unwrap()
+}
+
+/// A store in a folder, with everything but raising prices granted.
+///
+/// # Panics
+/// When it cannot be opened.
+#[must_use]
+pub fn granted_in(folder: &Path, keys: Arc<dyn KeyStore>) -> LocalStore {
+    agree(store_in(folder, keys))
+}
+
+fn agree(store: LocalStore) -> LocalStore {
+    store.gate().grant(&uses(), None, unix_ms()).unwrap();
+    store.gate().acknowledge(unix_ms()).unwrap();
+    store
+}
+
+/// A key store in a folder that a test may open again and again: its passphrase is cheap.
+///
+/// # Panics
+/// When the passphrase cannot be that cheap.
+#[must_use]
+pub fn passphrase_keys(folder: &Path) -> Arc<dyn KeyStore> {
+    fs::create_dir_all(folder).unwrap();
+    let passphrase = Secret::new(b"of a test".to_vec());
+    let file = PassphraseFile::new(&folder.join("keys"), passphrase);
+    Arc::new(file.with_iterations(1_000).unwrap())
 }
 
 /// Everything but raising prices.
@@ -218,11 +285,7 @@ pub async fn server(folder: &Path) -> (server::Monitor, SyncConfig) {
     };
     let server = server::Server::bind(config).await.unwrap();
     let monitor = server.monitor();
-    let sync = SyncConfig {
-        server: server.url(),
-        folder: folder.join("outbox"),
-        gather: Duration::from_millis(100),
-    };
+    let sync = SyncConfig { gather: Duration::from_millis(100), ..SyncConfig::to(&server.url()) };
     tokio::spawn(server.run_until(std::future::pending()));
     (monitor, sync)
 }

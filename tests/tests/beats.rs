@@ -33,7 +33,7 @@ fn check(
         let body: Vec<f64> =
             Heart::new(spec.seed, &Script::demo()).take(200).map(|b| b.rr_s * 1e3).collect();
         let rig = Rig::start(&bus, vec![spec.into()]).await;
-        let session = rig.session_of(vec![(profile, None)], rig::granted(), None);
+        let session = rig.session_of(vec![(profile, None)], &rig::granted(), None);
         let mut updates = session.updates();
         let (mut found, mut features) = (Vec::new(), 0);
         wait_for(&mut updates, "beats", |update| {

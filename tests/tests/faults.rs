@@ -22,7 +22,7 @@ const RECONNECTED_WITHIN: Duration = Duration::from_secs(2);
 
 async fn streaming(bus: &str) -> (Rig, Session, broadcast::Receiver<Update>) {
     let rig = Rig::start(bus, rig::simulated(3)).await;
-    let session = rig.session(rig::granted(), None);
+    let session = rig.session(&rig::granted(), None);
     let mut updates = session.updates();
     rig::samples(&mut updates, Modality::Eda).await;
     rig::samples(&mut updates, Modality::Hrv).await;

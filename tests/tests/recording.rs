@@ -62,7 +62,7 @@ fn playback_is_the_live_session_to_the_bit() {
         let specs = [DeviceSpec::wristband(), DeviceSpec::polar_h10()];
         let rig = Rig::start(&bus, specs.map(Into::into).to_vec()).await;
         let file = folder.path().join(FILE_NAME);
-        let session = rig.recorded(&DEVICES, rig::granted(), &file);
+        let session = rig.recorded(&DEVICES, &rig::granted(), &file);
         let mut updates = session.updates();
         let mut live = Vec::new();
         until(&mut updates, &mut live, Signal::Ecg, 400).await;
@@ -74,8 +74,8 @@ fn playback_is_the_live_session_to_the_bit() {
         }
         rig.bluez.inject(&band, FaultKind::ClockReset).await.unwrap();
         until(&mut updates, &mut live, Signal::SkinConductance, 60).await;
-        session.pause().await;
-        session.unpause().await;
+        session.pause().await.unwrap();
+        session.unpause().await.unwrap();
         until(&mut updates, &mut live, Signal::SkinConductance, 60).await;
         until(&mut updates, &mut live, Signal::Ecg, 200).await;
         let summary = session.stop().await.unwrap();

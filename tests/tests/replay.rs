@@ -30,7 +30,7 @@ fn bits(values: &[f64]) -> Vec<u64> {
 }
 
 fn replayed(recording: &Recording) -> Vec<Features> {
-    let gate = rig::granted();
+    let gate = rig::granted().gate().clone();
     let mut pipeline = Pipeline::new(rig::pipeline(), gate.clone());
     let mut features = Vec::new();
     replay(&mut pipeline, &recording.samples(), |item| {
@@ -45,7 +45,7 @@ fn replayed(recording: &Recording) -> Vec<Features> {
 
 async fn live(bus: &str, recording: &Recording) -> Vec<Features> {
     let rig = Rig::start(bus, rig::playing(recording)).await;
-    let session = rig.session(rig::granted(), None);
+    let session = rig.session(&rig::granted(), None);
     let mut updates = session.updates();
     let samples = recording.eda_microsiemens.len() + recording.beats.len();
     let mut features = Vec::new();

@@ -4,8 +4,10 @@ use crate::project::{Project, TaskError, output, succeed};
 use serde_json::Value;
 
 /// The executables of crate `tests`, and the benches in each.
-const EXECUTABLES: [(&str, &[&str]); 3] = [
+const EXECUTABLES: [(&str, &[&str]); 5] = [
     ("edge", &["latency", "step", "withdrawal", "memory"]),
+    ("consent", &["enqueue", "ledger"]),
+    ("crash", &["crash"]),
     ("signals", &["eda", "cvxeda", "hrv", "correction", "ppg", "streaming"]),
     ("soak", &["soak"]),
 ];

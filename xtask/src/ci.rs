@@ -1,7 +1,7 @@
 //! All that a change has to pass, cheap checks first, with the time of each.
 
 use crate::{
-    book, licences,
+    book, licences, logs,
     project::{Project, TaskError, succeed},
     setup, smoke,
 };
@@ -21,10 +21,11 @@ struct Step {
 /// How a step went; `None` = it was not reached.
 type Report = (&'static str, Option<(Duration, Result<String, String>)>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "setup", run: |_| setup::ensure().map(|()| String::new()) },
     Step { name: "format", run: |p| quiet(p.cargo(["fmt", "--all", "--check"])) },
     Step { name: "book", run: book::verify },
+    Step { name: "logs", run: |p| logs::check(p).map(|()| String::new()) },
     Step { name: "licences", run: |p| licences::run(p, false) },
     Step { name: "clippy", run: clippy },
     Step { name: "core", run: portable_core },

@@ -3,6 +3,7 @@
 use crate::{
     constants,
     project::{Project, TaskError},
+    promises,
 };
 use protocol::{
     consent::Modality,
@@ -47,7 +48,11 @@ pub fn stale(project: &Project) -> Result<Vec<&'static str>, TaskError> {
 
 fn pages(project: &Project) -> Result<Vec<(&'static str, String)>, TaskError> {
     let eda_source = project.read(EDA_SOURCE)?;
-    let pages = [(FEATURES_PAGE, features_page()), (GATT_PAGE, gatt_page(&eda_source))];
+    let pages = [
+        (FEATURES_PAGE, features_page()),
+        (GATT_PAGE, gatt_page(&eda_source)),
+        (promises::PAGE, format!("{NOTICE}{}", promises::page(project)?)),
+    ];
     Ok(pages.into_iter().chain(constants::files()).collect())
 }
 

@@ -13,13 +13,15 @@ use firmware_sim::{
 };
 use protocol::{
     consent::{ConsentState, Modality, Purpose},
+    event::OutcomeKind,
     gatt::EDA_MEASUREMENT,
-    outcome::OutcomeKind,
 };
 use sdk_core::{
     runtime::{Session, SessionConfig},
     sensor::{BtleplugTransport, DeviceProfile},
+    store::LocalStore,
     sync::SyncConfig,
+    vault::MemoryKeyStore,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -179,23 +181,22 @@ async fn demo(
     if args.allow_increase {
         uses.extend(person::RAISE);
     }
-    let gate = person::stranger();
-    gate.grant(person::NOTICE_VERSION, &uses, None, person::unix_ms());
+    // The wearer's consent is simulated as they are; how it is kept is not.
+    let keys = Arc::new(MemoryKeyStore::default());
+    let store = LocalStore::open(&folder.path().join("device"), keys, &person::demo_notice()?)?;
+    store.gate().grant(&uses, None, person::unix_ms())?;
+    store.gate().acknowledge(person::unix_ms())?;
     let offer = pipeline.plan.offer.clone();
     let config = SessionConfig {
         pipeline,
         devices: DEVICES.map(|profile| (profile, None)).to_vec(),
         report_every: REPORT_EVERY,
-        sync: Some(SyncConfig {
-            server: url.clone(),
-            folder: folder.path().join("outbox"),
-            gather: GATHER,
-        }),
+        sync: Some(store.sync(SyncConfig { gather: GATHER, ..SyncConfig::to(&url) })?),
     };
     let transport = Arc::new(BtleplugTransport::new(None).await?);
     let begun = Instant::now();
     let mut events = bluez.events();
-    let session = Session::start(config, transport, gate)?;
+    let session = Session::start(config, transport, store.gate().clone())?;
     let mut updates = session.updates();
     let source = match &args.recording {
         Some(folder) => format!("recording {}", folder.display()),
@@ -236,7 +237,7 @@ async fn demo(
                     bought = Some(board.offer.price);
                     break;
                 }
-                key => act(key, &session, &mut board, &uses).await,
+                key => act(key, &session, &mut board, &uses).await?,
             },
             update = updates.recv() => {
                 // Writes first: the decision that used one must find it.
@@ -251,7 +252,7 @@ async fn demo(
                         }
                     }
                     Err(RecvError::Lagged(missed)) => {
-                        tracing::warn!(missed, "updates were not shown in time");
+                        protocol::log!(warn, "updates were not shown in time", missed);
                     }
                     Err(RecvError::Closed) => break,
                 }
@@ -272,7 +273,9 @@ async fn demo(
     session.outcome(kind, bought).await;
     let summary = session.summary().await?;
     session.deliver(DELIVERY).await;
-    let closed = session.withdraw().await;
+    // Withdrawing deletes it there, too.
+    let stored = monitor.counters();
+    let closed = session.withdraw().await?;
     session.stop().await?;
     bluez.stop().await;
     let _ = stop_server.send(());
@@ -287,8 +290,8 @@ async fn demo(
         intents: summary.intents,
         decisions: summary.decisions,
         offer_revisions: summary.offer_revisions,
-        events_synced: monitor.counters().events,
-        outcomes_stored: monitor.counters().outcomes,
+        events_synced: stored.events_taken,
+        outcomes_stored: stored.outcomes,
         latency_ms: board.meter.percentiles(),
         latency_measured: board.meter.count(),
         withdrawn_after_ms,
@@ -296,21 +299,27 @@ async fn demo(
     })
 }
 
-async fn act(key: Key, session: &Session, board: &mut Board, uses: &[(Modality, Purpose)]) {
+async fn act(
+    key: Key,
+    session: &Session,
+    board: &mut Board,
+    uses: &[(Modality, Purpose)],
+) -> Result<(), Failure> {
     let closed = match (key, board.consent) {
-        (Key::Quit | Key::Buy, _) => return,
-        (Key::Pause, ConsentState::Given) => session.pause().await,
+        (Key::Quit | Key::Buy, _) => return Ok(()),
+        (Key::Pause, ConsentState::Given) => session.pause().await?,
         (Key::Pause, ConsentState::Paused) => {
-            session.unpause().await;
-            return;
+            session.unpause().await?;
+            return Ok(());
         }
-        (Key::Withdraw, ConsentState::Given | ConsentState::Paused) => session.withdraw().await,
+        (Key::Withdraw, ConsentState::Given | ConsentState::Paused) => session.withdraw().await?,
         (Key::Pause | Key::Withdraw, ConsentState::Withdrawn) => {
-            session.grant(person::NOTICE_VERSION, uses, None).await;
-            return;
+            session.grant(uses, None).await?;
+            return Ok(());
         }
     };
     board.closed_after_ms = Some(closed.sensors_ms);
+    Ok(())
 }
 
 fn note_write(event: &SimEvent, names: &[String], board: &mut Board) {

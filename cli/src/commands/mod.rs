@@ -6,6 +6,7 @@ pub mod consent;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
+pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod serve;

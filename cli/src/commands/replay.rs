@@ -12,11 +12,13 @@ use sdk_core::{
     consent::{Gate, Infer},
     offer::Action,
     runtime::{Pipeline, Replayed, replay},
-    sensor::recording::{self, Opened, Recording},
+    sensor::recording::{self, Opened, Recording, attune},
     signal::FeatureVector,
+    vault::{Ending, is_sealed},
 };
 use serde_json::{Map, Value, json};
 use std::{
+    io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -37,6 +39,8 @@ pub struct Args {
     #[arg(long = "for", value_name = "SECONDS")]
     length: Option<f64>,
     #[command(flatten)]
+    store: person::Store,
+    #[command(flatten)]
     edge: Edge,
 }
 
@@ -49,14 +53,14 @@ struct Counts {
 }
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let whole = recording::open(&args.recording)?;
+    let whole = open(&args.recording, &args.store)?;
     within(&args.recording, args.from, whole.duration_s())?;
     let recording = part(whole, args.from, args.length);
     for finding in recording.findings() {
         eprintln!("attune: {}: {finding}", args.recording.display());
     }
-    let gate = person::stranger();
-    gate.grant(person::NOTICE_VERSION, &person::ON_DEVICE, None, person::unix_ms());
+    // Whoever was recorded agreed to it then.
+    let gate = Gate::agreed_elsewhere(&person::ON_DEVICE);
     let mut pipeline = Pipeline::new(args.edge.load()?, gate.clone());
     let samples = recording.samples();
     let bar = ProgressBar::new(recording.duration_s() as u64);
@@ -96,6 +100,26 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens a recording; a sealed one with the keys of whoever uses this machine.
+fn open(path: &Path, store: &person::Store) -> Result<Opened, Failure> {
+    let file = if path.is_dir() { path.join(attune::FILE_NAME) } else { path.to_owned() };
+    if !file.is_file() || !is_sealed(&file)? {
+        return Ok(recording::open(path)?);
+    }
+    let person = store.open()?;
+    let vault = person.store.vault().ok_or("nothing is kept on disk")?;
+    let mut sealed = vault.open_sealed(&file)?;
+    let mut bytes = Vec::new();
+    sealed.read_to_end(&mut bytes)?;
+    if let Some(Ending::Torn { bytes }) = sealed.ending() {
+        eprintln!(
+            "attune: {}: the recording was cut off; its last {bytes} bytes are not whole",
+            file.display()
+        );
+    }
+    Ok(attune::play(&bytes)?)
 }
 
 /// The part of a recording that was asked for.

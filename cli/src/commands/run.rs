@@ -1,16 +1,20 @@
 //! `attune run` and `attune record`: the edge runtime on this machine's Bluetooth.
 
 use super::{Edge, asked_to_stop, tokio_runtime};
-use crate::{Failure, output, person};
+use crate::{
+    Failure, output,
+    person::{self, Person},
+};
 use protocol::consent::Purpose;
 use sdk_core::{
     consent::Collect,
     runtime::{Session, SessionConfig, SessionTap, Summary},
     sensor::{
-        BtleplugTransport, DeviceProfile,
+        BtleplugTransport, DeviceProfile, GLIBC_WIPES_FREED,
         recording::attune::{FILE_NAME, Tap, Writer},
     },
-    sync::SyncConfig,
+    sync::{Pin, SyncConfig, Trust},
+    vault::Vault,
 };
 use std::{
     fs, io,
@@ -31,19 +35,27 @@ pub struct Args {
     /// The server to report to, where sharing is granted [default: none]
     #[arg(long, value_name = "URL", env = "ATTUNE_SERVER")]
     server: Option<String>,
-    /// The folder of what waits to be sent.
-    #[arg(long, value_name = "FOLDER", default_value = "attune-data/outbox")]
-    outbox: PathBuf,
+    /// The server's public key, sha256/BASE64 (RFC 7469), once for each that is right: no other
+    /// is talked to
+    #[arg(long = "pin", value_name = "PIN", env = "ATTUNE_PINS", value_delimiter = ',')]
+    pins: Vec<Pin>,
+    /// A certificate authority of one's own, PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// Record live wearables in Attune's own format; `attune replay` plays it back, sample for sample.
 ///
 /// Needs consent to collect: `attune consent grant adapt`. A line typed while it runs marks the
-/// moment with that text.
+/// moment with that text. The recording is sealed with the person's key: only this machine can
+/// replay it, and only until consent is withdrawn.
 #[derive(Debug, clap::Args)]
 pub struct RecordArgs {
     /// The folder to record to: new, or empty.
     folder: PathBuf,
+    /// Do not seal it: anybody who has the file can read it, and a withdrawal does not end it
+    #[arg(long)]
+    plain: bool,
     #[command(flatten)]
     live: Live,
 }
@@ -80,24 +92,55 @@ fn device(text: &str) -> Result<Wearable, String> {
     Ok((profile, address))
 }
 
-const GATHER: Duration = Duration::from_secs(1);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let sync = args.server.map(|server| SyncConfig { server, folder: args.outbox, gather: GATHER });
-    args.live.run(sync, None, json)
+    begin_again_wiping()?;
+    let trust = trust(args.pins, args.ca.as_deref())?;
+    let sync = args.server.map(|server| SyncConfig { trust, ..SyncConfig::to(&server) });
+    let person = args.live.permitted()?;
+    args.live.run(&person, sync, None, json)
+}
+
+/// Starts the command anew in an environment in which C libraries wipe what they free: it is read
+/// at the start of a process only.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn begin_again_wiping() -> Result<(), Failure> {
+    use std::{env, os::unix::process::CommandExt as _, process::Command};
+    let (name, wiping) = GLIBC_WIPES_FREED;
+    let given = env::var(name).unwrap_or_default();
+    if given.contains(wiping) {
+        return Ok(());
+    }
+    let both = if given.is_empty() { wiping.to_owned() } else { format!("{given}:{wiping}") };
+    let program = env::current_exe()?;
+    // Returns only if it fails.
+    Err(Command::new(program).args(env::args_os().skip(1)).env(name, both).exec().into())
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn begin_again_wiping() -> Result<(), Failure> {
+    Ok(())
+}
+
+fn trust(pins: Vec<Pin>, ca: Option<&Path>) -> Result<Trust, Failure> {
+    let read =
+        |path: &Path| fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
+    Ok(Trust { pins, roots: ca.map(read).transpose()?.into_iter().collect() })
 }
 
 pub fn record(args: RecordArgs, json: bool) -> Result<ExitCode, Failure> {
-    args.live.permitted()?;
-    let tap = tap(&args.folder)?;
-    let code = args.live.run(None, Some(tap), json)?;
+    begin_again_wiping()?;
+    let person = args.live.permitted()?;
+    let vault = if args.plain { None } else { person.store.vault() };
+    let tap = tap(&args.folder, vault)?;
+    let code = args.live.run(&person, None, Some(tap), json)?;
     eprintln!("recorded: `attune replay {}` plays it back", args.folder.display());
     Ok(code)
 }
 
 /// Begins a recording in a folder that holds none.
-fn tap(folder: &Path) -> Result<SessionTap, Failure> {
+fn tap(folder: &Path, vault: Option<&Vault>) -> Result<SessionTap, Failure> {
     let path = folder.join(FILE_NAME);
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
@@ -106,8 +149,10 @@ fn tap(folder: &Path) -> Result<SessionTap, Failure> {
         _ => format!("cannot write {}: {error}", path.display()),
     };
     fs::create_dir_all(folder).map_err(failed)?;
-    let file = fs::File::create_new(&path).map_err(failed)?;
-    let sink: Box<dyn io::Write + Send + Sync> = Box::new(io::BufWriter::new(file));
+    let sink: Box<dyn io::Write + Send + Sync> = match vault {
+        Some(vault) => Box::new(vault.create_sealed(&path).map_err(|e| failed(e.into()))?),
+        None => Box::new(io::BufWriter::new(fs::File::create_new(&path).map_err(failed)?)),
+    };
     Ok(Tap::new(Writer::new(sink, person::unix_ms())?))
 }
 
@@ -120,13 +165,13 @@ impl Live {
         self.devices.clone()
     }
 
-    /// The gate, if it permits one of them at least.
-    fn permitted(&self) -> Result<sdk_core::consent::Gate, Failure> {
-        let gate = self.store.load()?;
+    /// The person, if they permit one of them at least.
+    fn permitted(&self) -> Result<Person, Failure> {
+        let person = self.store.open()?;
         let mut refused = None;
         for (profile, _) in self.wearables() {
-            match gate.permit::<Collect>(profile.modality()) {
-                Ok(_) => return Ok(gate),
+            match person.gate().permit::<Collect>(profile.modality()) {
+                Ok(_) => return Ok(person),
                 Err(error) => refused = Some(error),
             }
         }
@@ -136,16 +181,17 @@ impl Live {
 
     fn run(
         self,
+        person: &Person,
         sync: Option<SyncConfig>,
         tap: Option<SessionTap>,
         json: bool,
     ) -> Result<ExitCode, Failure> {
-        let gate = self.permitted()?;
+        let gate = person.gate().clone();
         let config = SessionConfig {
             pipeline: self.edge.load()?,
             devices: self.wearables(),
             report_every: REPORT_EVERY,
-            sync,
+            sync: sync.map(|config| person.store.sync(config)).transpose()?,
         };
         tokio_runtime()?.block_on(async {
             let transport = Arc::new(BtleplugTransport::new(self.adapter.as_deref()).await?);
@@ -191,7 +237,7 @@ async fn follow(
             update = updates.recv() => match update {
                 Ok(update) => output::happening(&update, json)?,
                 Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "updates were not printed in time");
+                    protocol::log!(warn, "updates were not printed in time", missed);
                 }
                 Err(RecvError::Closed) => return Ok(()),
             },
@@ -249,8 +295,8 @@ mod tests {
     #[test]
     fn a_recording_is_never_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(tap(folder.path()).is_ok());
-        let error = tap(folder.path()).err().unwrap().to_string();
+        assert!(tap(folder.path(), None).is_ok());
+        let error = tap(folder.path(), None).err().unwrap().to_string();
         assert!(error.contains("name a new folder"), "{error}");
     }
 }

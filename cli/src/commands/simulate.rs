@@ -76,7 +76,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
                 event = events.recv() => match event {
                     Ok(event) => tell(&event, json)?,
                     Err(RecvError::Lagged(missed)) => {
-                        tracing::warn!(missed, "events were not printed in time");
+                        protocol::log!(warn, "events were not printed in time", missed);
                     }
                     Err(RecvError::Closed) => break,
                 },

@@ -1,8 +1,15 @@
 //! The holder of what a person agreed to on this device.
 
 use super::permit::{Epoch, Permit, Refused, Scope, Shared};
-use protocol::consent::{ConsentRecord, ConsentState, Grant, Modality, Purpose, Recipient};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
+use crate::frames::FramesError;
+use protocol::consent::{
+    ConsentRecord, ConsentState, Grant, Modality, NoticeRef, Purpose, Recipient,
+};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -10,24 +17,71 @@ use uuid::Uuid;
 ///
 /// # Examples
 /// ```
-/// use protocol::consent::{Modality, Purpose};
-/// use sdk_core::consent::{Collect, Gate};
+/// use protocol::consent::{Modality, NoticeRef, Purpose};
+/// use sdk_core::consent::{Collect, Gate, Infer};
 /// use uuid::Uuid;
 ///
-/// let gate = Gate::new(Uuid::now_v7(), Uuid::now_v7());
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let notice = NoticeRef::unknown();
+/// let gate = Gate::new(Uuid::now_v7(), Uuid::now_v7(), notice);
 /// assert!(gate.permit::<Collect>(Modality::Eda).is_err());
 ///
-/// gate.grant("notice-1", &[(Modality::Eda, Purpose::Collect)], None, 0);
-/// let permit = gate.permit::<Collect>(Modality::Eda).unwrap();
+/// gate.grant(&[(Modality::Eda, Purpose::Collect), (Modality::Eda, Purpose::Infer)], None, 0)?;
+/// let permit = gate.permit::<Collect>(Modality::Eda)?;
 /// assert!(permit.check().is_ok());
 ///
-/// gate.withdraw(1);
+/// assert!(gate.permit::<Infer>(Modality::Eda).is_err(), "the notice was not acknowledged");
+/// gate.acknowledge(1)?;
+/// assert!(gate.permit::<Infer>(Modality::Eda).is_ok());
+///
+/// gate.withdraw(2)?;
 /// assert!(permit.check().is_err());
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Gate {
     shared: Arc<Shared>,
-    record: Arc<Mutex<ConsentRecord>>,
+    state: Arc<Mutex<State>>,
+    /// Whose turn it is to write to the witness.
+    turn: Arc<Mutex<()>>,
+    /// The notice that is shown now.
+    notice: Arc<NoticeRef>,
+    witness: Option<Arc<dyn Witness>>,
+}
+
+#[derive(Debug)]
+struct State {
+    record: ConsentRecord,
+    /// Stops that hold already and are still to be written down, oldest first.
+    unrecorded: VecDeque<ConsentRecord>,
+    /// Consent was withdrawn, and what was kept under it is still to be destroyed.
+    unforgotten: bool,
+}
+
+/// Keeps what the gate decides where it survives the process.
+pub trait Witness: Send + Sync + fmt::Debug {
+    /// Writes a record through to disk, chained and signed.
+    ///
+    /// # Errors
+    /// [`FramesError`]: it is not kept.
+    fn record(&self, record: &ConsentRecord) -> Result<(), FramesError>;
+
+    /// Writes down how late it is, so that a clock that is set back over a restart extends nothing.
+    ///
+    /// # Errors
+    /// [`FramesError`]; it is tried again at the next call.
+    fn seen(&self, unix_ms: i64) -> Result<(), FramesError> {
+        let _ = unix_ms;
+        Ok(())
+    }
+
+    /// Consent was withdrawn, and that is recorded: destroys what was kept under it. Called again,
+    /// it does what is left to do.
+    ///
+    /// # Errors
+    /// [`FramesError`]: something is left.
+    fn forget(&self) -> Result<(), FramesError>;
 }
 
 /// Why a stored record cannot be taken up.
@@ -46,10 +100,42 @@ pub enum GateError {
     },
 }
 
+/// Why a change of consent is not all that it should be.
+#[derive(Debug, Error)]
+pub enum ConsentError {
+    /// A grant is only as good as its record.
+    #[error("consent could not be recorded, so nothing was granted: {0}")]
+    NotGranted(FramesError),
+    /// A stop holds at once, whatever the disk says.
+    #[error(
+        "everything has stopped, but that could not be recorded and would not survive a restart: \
+         {0}; stop again once that is mended"
+    )]
+    NotRecorded(FramesError),
+    /// Withdrawn and recorded, but not everything is destroyed.
+    #[error(
+        "consent is withdrawn, but what was stored could not be destroyed: {0}; it is tried again \
+         at the next start"
+    )]
+    NotForgotten(FramesError),
+}
+
+impl ConsentError {
+    /// The same failure, in the way of a grant.
+    fn into_not_granted(self) -> Self {
+        match self {
+            Self::NotGranted(error) | Self::NotRecorded(error) | Self::NotForgotten(error) => {
+                Self::NotGranted(error)
+            }
+        }
+    }
+}
+
 impl Gate {
-    /// A gate that permits nothing.
+    /// A gate that permits nothing. `notice` is the notice in force: see
+    /// [`Notice::checked`](protocol::consent::Notice::checked).
     #[must_use]
-    pub fn new(person: Uuid, device: Uuid) -> Self {
+    pub fn new(person: Uuid, device: Uuid, notice: NoticeRef) -> Self {
         let record = ConsentRecord {
             id: Uuid::now_v7(),
             person,
@@ -57,10 +143,38 @@ impl Gate {
             epoch: 0,
             state: ConsentState::Withdrawn,
             grants: Vec::new(),
-            notice_version: String::new(),
+            notice: notice.clone(),
+            acknowledged_unix_ms: None,
             at_unix_ms: 0,
         };
-        Self { shared: Arc::default(), record: Arc::new(Mutex::new(record)) }
+        Self {
+            shared: Arc::default(),
+            state: Arc::new(Mutex::new(State {
+                record,
+                unrecorded: VecDeque::new(),
+                unforgotten: false,
+            })),
+            turn: Arc::default(),
+            notice: Arc::new(notice),
+            witness: None,
+        }
+    }
+
+    /// A gate in memory, for signals whose consent is on record elsewhere (a study, a simulated
+    /// body): exactly these uses are granted, and the notice counts as acknowledged.
+    #[must_use]
+    pub fn agreed_elsewhere(uses: &[(Modality, Purpose)]) -> Self {
+        let gate = Self::new(Uuid::new_v4(), Uuid::new_v4(), NoticeRef::unknown());
+        // Without a witness neither can fail.
+        let granted = gate.grant(uses, None, 0).and_then(|_| gate.acknowledge(0));
+        debug_assert!(granted.is_ok());
+        gate
+    }
+
+    /// The same gate, whose changes are witnessed from now on.
+    #[must_use]
+    pub fn witnessed(self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self }
     }
 
     /// Takes up a record stored by an earlier session: pause and grants survive a restart (C5).
@@ -68,7 +182,8 @@ impl Gate {
     /// # Errors
     /// [`GateError`] when the record is of somebody else, or older than the gate.
     pub fn resume(&self, stored: ConsentRecord) -> Result<(), GateError> {
-        let mut record = self.lock();
+        let mut state = self.lock();
+        let record = &mut state.record;
         if (stored.person, stored.device) != (record.person, record.device) {
             return Err(GateError::Foreign);
         }
@@ -80,15 +195,17 @@ impl Gate {
         Ok(())
     }
 
-    /// Records that the person, having seen the notice, agreed to exactly these uses. What was
-    /// granted before and is not listed is gone.
+    /// Records that the person agreed to exactly these uses. What was granted before and is not
+    /// listed is gone. Inferring also takes [`Gate::acknowledge`].
+    ///
+    /// # Errors
+    /// [`ConsentError::NotGranted`].
     pub fn grant(
         &self,
-        notice_version: &str,
         uses: &[(Modality, Purpose)],
         expires_unix_ms: Option<i64>,
         now_unix_ms: i64,
-    ) -> ConsentRecord {
+    ) -> Result<ConsentRecord, ConsentError> {
         let grants = uses.iter().map(|&(modality, purpose)| Grant {
             modality,
             purpose,
@@ -96,37 +213,107 @@ impl Gate {
             expires_unix_ms,
         });
         let grants = grants.collect();
-        self.change(now_unix_ms, |record| {
+        self.allow(now_unix_ms, |record| {
             record.state = ConsentState::Given;
             record.grants = grants;
-            record.notice_version = notice_version.to_owned();
+            if record.notice != *self.notice {
+                record.notice = NoticeRef::clone(&self.notice);
+                record.acknowledged_unix_ms = None;
+            }
         })
     }
 
-    /// Takes everything back. When this returns, every permit ever handed out is refused (C3).
-    pub fn withdraw(&self, now_unix_ms: i64) -> ConsentRecord {
-        self.change(now_unix_ms, |record| {
+    /// Records that the person has read the notice in force.
+    ///
+    /// # Errors
+    /// [`ConsentError::NotGranted`].
+    pub fn acknowledge(&self, now_unix_ms: i64) -> Result<ConsentRecord, ConsentError> {
+        self.allow(now_unix_ms, |record| {
+            record.notice = NoticeRef::clone(&self.notice);
+            record.acknowledged_unix_ms = Some(now_unix_ms);
+        })
+    }
+
+    /// Lets what was paused run again.
+    ///
+    /// # Errors
+    /// [`ConsentError::NotGranted`].
+    pub fn unpause(&self, now_unix_ms: i64) -> Result<ConsentRecord, ConsentError> {
+        self.allow(now_unix_ms, |record| {
+            if record.state == ConsentState::Paused {
+                record.state = ConsentState::Given;
+            }
+        })
+    }
+
+    /// Takes everything back. When this returns, every permit ever handed out is refused (C3), and
+    /// what was kept under it is destroyed (C4).
+    ///
+    /// # Errors
+    /// As [`Gate::settle`]; everything has stopped all the same.
+    pub fn withdraw(&self, now_unix_ms: i64) -> Result<ConsentRecord, ConsentError> {
+        let record = self.withdraw_now(now_unix_ms);
+        self.settle().map(|()| record)
+    }
+
+    /// Stops everything, keeping the grants (C5). Does nothing to what was withdrawn.
+    ///
+    /// # Errors
+    /// As [`Gate::settle`]; everything has stopped all the same.
+    pub fn pause(&self, now_unix_ms: i64) -> Result<ConsentRecord, ConsentError> {
+        let record = self.pause_now(now_unix_ms);
+        self.settle().map(|()| record)
+    }
+
+    /// The part of [`Gate::withdraw`] that takes effect at once and waits for no disk.
+    /// [`Gate::settle`] is the rest.
+    pub fn withdraw_now(&self, now_unix_ms: i64) -> ConsentRecord {
+        self.stop(now_unix_ms, |record| {
             record.state = ConsentState::Withdrawn;
             record.grants.clear();
         })
     }
 
-    /// Stops everything, keeping the grants (C5). Does nothing to what was withdrawn.
-    pub fn pause(&self, now_unix_ms: i64) -> ConsentRecord {
-        self.change(now_unix_ms, |record| {
+    /// The part of [`Gate::pause`] that takes effect at once and waits for no disk.
+    /// [`Gate::settle`] is the rest.
+    pub fn pause_now(&self, now_unix_ms: i64) -> ConsentRecord {
+        self.stop(now_unix_ms, |record| {
             if record.state == ConsentState::Given {
                 record.state = ConsentState::Paused;
             }
         })
     }
 
-    /// Lets what was paused run again.
-    pub fn unpause(&self, now_unix_ms: i64) -> ConsentRecord {
-        self.change(now_unix_ms, |record| {
-            if record.state == ConsentState::Paused {
-                record.state = ConsentState::Given;
+    /// Writes down what has stopped, and destroys what was kept under a withdrawn consent. What
+    /// fails is done again by the next call. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`ConsentError::NotRecorded`] or [`ConsentError::NotForgotten`].
+    pub fn settle(&self) -> Result<(), ConsentError> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.settle_in(&turn)
+    }
+
+    fn settle_in(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), ConsentError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        // The lock is not held while the disk works: permits are asked for meanwhile.
+        let mut settled = Ok(());
+        loop {
+            let Some(record) = self.lock().unrecorded.front().cloned() else { break };
+            if let Err(error) = witness.record(&record) {
+                settled = Err(ConsentError::NotRecorded(error));
+                break;
             }
-        })
+            self.lock().unrecorded.pop_front();
+        }
+        // A disk that takes no receipt is no reason to keep what was withdrawn.
+        if self.lock().unforgotten {
+            match witness.forget() {
+                Ok(()) => self.lock().unforgotten = false,
+                Err(error) => settled = settled.and(Err(ConsentError::NotForgotten(error))),
+            }
+        }
+        settled
     }
 
     /// Asks for a permit.
@@ -134,7 +321,7 @@ impl Gate {
     /// # Errors
     /// [`Refused`] says which grant is missing, or that sensing is paused.
     pub fn permit<S: Scope>(&self, modality: Modality) -> Result<Permit<S>, Refused> {
-        let record = self.lock();
+        let record = &self.lock().record;
         if record.state == ConsentState::Paused {
             return Err(Refused::Paused);
         }
@@ -151,7 +338,15 @@ impl Gate {
             grant.expires_unix_ms,
             Arc::clone(&self.shared),
         );
-        permit.check().map(|()| permit)
+        permit.check()?;
+        // What is read into a body takes more than a grant: the person knows about it (C11).
+        let informed = record.notice == *self.notice && record.acknowledged_unix_ms.is_some();
+        match S::PURPOSE {
+            Purpose::Infer | Purpose::AdaptOffer | Purpose::RaisePrice if !informed => {
+                Err(Refused::NotAcknowledged)
+            }
+            _ => Ok(permit),
+        }
     }
 
     /// Tells the gate the wall time, for expiry. Time never moves back (C6).
@@ -160,10 +355,19 @@ impl Gate {
         self.shared.latest_unix_ms.fetch_max(now, Ordering::AcqRel);
     }
 
+    /// [`Gate::tick`], remembered over a restart. May wait for the disk.
+    ///
+    /// # Errors
+    /// [`FramesError`]: not remembered; the tick holds all the same.
+    pub fn seen(&self, now_unix_ms: i64) -> Result<(), FramesError> {
+        self.tick(now_unix_ms);
+        self.witness.as_ref().map_or(Ok(()), |witness| witness.seen(now_unix_ms))
+    }
+
     /// The record in force.
     #[must_use]
     pub fn record(&self) -> ConsentRecord {
-        self.lock().clone()
+        self.lock().record.clone()
     }
 
     /// The epoch in force.
@@ -172,21 +376,67 @@ impl Gate {
         Epoch(self.shared.epoch.load(Ordering::Acquire))
     }
 
-    fn change(&self, now_unix_ms: i64, edit: impl FnOnce(&mut ConsentRecord)) -> ConsentRecord {
+    /// More may run: it is on disk before it takes effect.
+    fn allow(
+        &self,
+        now_unix_ms: i64,
+        edit: impl FnOnce(&mut ConsentRecord),
+    ) -> Result<ConsentRecord, ConsentError> {
         self.tick(now_unix_ms);
-        let mut record = self.lock();
-        edit(&mut record);
-        record.epoch += 1;
-        record.id = Uuid::now_v7();
-        record.at_unix_ms = now_unix_ms;
-        self.shared.epoch.store(record.epoch, Ordering::Release);
-        record.clone()
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may stop between the two: what is older is written down first.
+        let mut state = loop {
+            self.settle_in(&turn).map_err(ConsentError::into_not_granted)?;
+            let state = self.lock();
+            if state.unrecorded.is_empty() {
+                break state;
+            }
+        };
+        let changed = next(&state.record, now_unix_ms, edit);
+        if let Some(witness) = &self.witness {
+            witness.record(&changed).map_err(ConsentError::NotGranted)?;
+        }
+        self.publish(&mut state, &changed);
+        Ok(changed)
+    }
+
+    /// Less may run: it takes effect before anything else.
+    fn stop(&self, now_unix_ms: i64, edit: impl FnOnce(&mut ConsentRecord)) -> ConsentRecord {
+        self.tick(now_unix_ms);
+        let mut state = self.lock();
+        let changed = next(&state.record, now_unix_ms, edit);
+        let withdrawn = ConsentState::Withdrawn;
+        state.unforgotten |= changed.state == withdrawn && state.record.state != withdrawn;
+        self.publish(&mut state, &changed);
+        if self.witness.is_some() {
+            state.unrecorded.push_back(changed.clone());
+        }
+        changed
+    }
+
+    fn publish(&self, state: &mut State, changed: &ConsentRecord) {
+        self.shared.epoch.store(changed.epoch, Ordering::Release);
+        state.record = changed.clone();
     }
 
     /// A poisoned lock is taken all the same: the record is replaced as a whole, never half.
-    fn lock(&self) -> MutexGuard<'_, ConsentRecord> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The record after a change.
+fn next(
+    record: &ConsentRecord,
+    now_unix_ms: i64,
+    edit: impl FnOnce(&mut ConsentRecord),
+) -> ConsentRecord {
+    let mut changed = record.clone();
+    edit(&mut changed);
+    changed.epoch += 1;
+    changed.id = Uuid::now_v7();
+    changed.at_unix_ms = now_unix_ms;
+    changed
 }
 
 /// Sharing means the operator; everything else stays on the device.
@@ -200,20 +450,23 @@ const fn recipient(purpose: Purpose) -> Recipient {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 mod tests {
     use super::super::{Collect, Infer, Share};
     use super::*;
     use proptest::prelude::*;
+    use protocol::digest::Digest;
+    use std::sync::atomic::AtomicU64;
 
     const EDA_COLLECT: (Modality, Purpose) = (Modality::Eda, Purpose::Collect);
 
     fn gate() -> Gate {
-        Gate::new(Uuid::from_u128(1), Uuid::from_u128(2))
+        Gate::new(Uuid::from_u128(1), Uuid::from_u128(2), NoticeRef::unknown())
     }
 
     fn granted() -> (Gate, Permit<Collect>) {
         let gate = gate();
-        gate.grant("1", &[EDA_COLLECT], None, 0);
+        gate.grant(&[EDA_COLLECT], None, 0).unwrap();
         let permit = gate.permit(Modality::Eda).unwrap();
         (gate, permit)
     }
@@ -232,30 +485,134 @@ mod tests {
         for change in [
             |g: &Gate| g.withdraw(1),
             |g: &Gate| g.pause(1),
-            |g: &Gate| g.grant("2", &[EDA_COLLECT], None, 1),
+            |g: &Gate| g.grant(&[EDA_COLLECT], None, 1),
         ] {
             let (gate, permit) = granted();
             assert_eq!(permit.check(), Ok(()));
-            change(&gate);
+            change(&gate).unwrap();
             assert_eq!(permit.check(), Err(Refused::Superseded));
         }
     }
 
     #[test]
+    fn c11_nothing_is_inferred_before_the_current_notice_is_acknowledged() {
+        let infer = |gate: &Gate| gate.permit::<Infer>(Modality::Eda).map(drop);
+        let gate = gate();
+        let uses = [EDA_COLLECT, (Modality::Eda, Purpose::Infer)];
+        gate.grant(&uses, None, 0).unwrap();
+        assert_eq!(infer(&gate), Err(Refused::NotAcknowledged));
+        assert!(gate.permit::<Collect>(Modality::Eda).is_ok());
+        gate.acknowledge(1).unwrap();
+        assert_eq!(infer(&gate), Ok(()));
+
+        // A new text, even under the old version, is another notice.
+        let stored = gate.record();
+        let notice = NoticeRef { sha256: Digest([1; 32]), ..NoticeRef::unknown() };
+        let updated = Gate::new(stored.person, stored.device, notice);
+        updated.resume(stored).unwrap();
+        assert_eq!(infer(&updated), Err(Refused::NotAcknowledged));
+        updated.grant(&uses, None, 2).unwrap();
+        assert_eq!(infer(&updated), Err(Refused::NotAcknowledged));
+        updated.acknowledge(3).unwrap();
+        assert_eq!(infer(&updated), Ok(()));
+    }
+
+    /// Remembers what it was told.
+    #[derive(Debug, Default)]
+    struct Minutes(Mutex<Vec<String>>);
+
+    impl Witness for Minutes {
+        fn record(&self, record: &ConsentRecord) -> Result<(), FramesError> {
+            self.0.lock().unwrap().push(format!("{} {:?}", record.epoch, record.state));
+            Ok(())
+        }
+
+        fn forget(&self) -> Result<(), FramesError> {
+            self.0.lock().unwrap().push("forgotten".into());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn c8_what_stopped_is_written_down_in_its_place() {
+        let minutes = Arc::new(Minutes::default());
+        let gate = gate().witnessed(Arc::<Minutes>::clone(&minutes));
+        gate.grant(&[EDA_COLLECT], None, 0).unwrap();
+        gate.pause_now(1);
+        gate.withdraw_now(2);
+        assert_eq!(minutes.0.lock().unwrap().len(), 1, "stopping waits for no disk");
+        gate.grant(&[EDA_COLLECT], None, 3).unwrap();
+        gate.settle().unwrap();
+        let expected = ["1 Given", "2 Paused", "3 Withdrawn", "forgotten", "4 Given"];
+        assert_eq!(*minutes.0.lock().unwrap(), expected);
+    }
+
+    /// A witness whose disk is full, or that cannot destroy.
+    #[derive(Debug)]
+    struct Failing {
+        records: bool,
+        /// How often it was tried.
+        forgotten: AtomicU64,
+    }
+
+    impl Witness for Failing {
+        fn record(&self, _: &ConsentRecord) -> Result<(), FramesError> {
+            if self.records { Ok(()) } else { Err(FramesError::new("the disk is full")) }
+        }
+
+        fn forget(&self) -> Result<(), FramesError> {
+            self.forgotten.fetch_add(1, Ordering::Relaxed);
+            Err(FramesError::new("the key store does not answer"))
+        }
+    }
+
+    #[test]
+    fn a_full_disk_grants_nothing_and_stops_everything() {
+        let (gate, permit) = granted();
+        let gate =
+            gate.witnessed(Arc::new(Failing { records: false, forgotten: AtomicU64::new(0) }));
+        let refused = gate.grant(&[EDA_COLLECT], None, 1).unwrap_err().to_string();
+        assert!(refused.contains("nothing was granted: the disk is full"), "{refused}");
+        assert_eq!(permit.check(), Ok(()), "what was granted before stands");
+        assert!(matches!(gate.pause(1), Err(ConsentError::NotRecorded(_))));
+        assert_eq!(permit.check(), Err(Refused::Superseded));
+        assert!(matches!(gate.withdraw(1), Err(ConsentError::NotRecorded(_))));
+        assert!(gate.permit::<Collect>(Modality::Eda).is_err());
+    }
+
+    #[test]
+    fn c4_a_full_disk_does_not_keep_what_was_withdrawn() {
+        let (gate, _) = granted();
+        let failing = Arc::new(Failing { records: false, forgotten: AtomicU64::new(0) });
+        let gate = gate.witnessed(Arc::<Failing>::clone(&failing));
+        assert!(matches!(gate.withdraw(1), Err(ConsentError::NotRecorded(_))));
+        assert_eq!(failing.forgotten.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn c4_what_cannot_be_destroyed_is_said() {
+        let (gate, permit) = granted();
+        let gate =
+            gate.witnessed(Arc::new(Failing { records: true, forgotten: AtomicU64::new(0) }));
+        assert!(matches!(gate.withdraw(1), Err(ConsentError::NotForgotten(_))));
+        assert_eq!(permit.check(), Err(Refused::Superseded));
+    }
+
+    #[test]
     fn c5_pause_keeps_grants_and_survives_a_restart() {
         let (gate, _) = granted();
-        let stored = gate.pause(1);
-        let restarted = Gate::new(stored.person, stored.device);
+        let stored = gate.pause(1).unwrap();
+        let restarted = Gate::new(stored.person, stored.device, NoticeRef::unknown());
         restarted.resume(stored).unwrap();
         assert_eq!(restarted.permit::<Collect>(Modality::Eda).unwrap_err(), Refused::Paused);
-        restarted.unpause(2);
+        restarted.unpause(2).unwrap();
         assert!(restarted.permit::<Collect>(Modality::Eda).is_ok());
     }
 
     #[test]
     fn c6_the_clock_set_back_extends_nothing() {
         let gate = gate();
-        gate.grant("1", &[EDA_COLLECT], Some(1_000), 0);
+        gate.grant(&[EDA_COLLECT], Some(1_000), 0).unwrap();
         let permit = gate.permit::<Collect>(Modality::Eda).unwrap();
         gate.tick(1_000);
         assert_eq!(permit.check(), Err(Refused::Expired));
@@ -267,10 +624,10 @@ mod tests {
     #[test]
     fn foreign_and_older_records_are_refused() {
         let (gate, _) = granted();
-        let other = Gate::new(Uuid::from_u128(9), Uuid::from_u128(2));
+        let other = Gate::new(Uuid::from_u128(9), Uuid::from_u128(2), NoticeRef::unknown());
         assert_eq!(other.resume(gate.record()), Err(GateError::Foreign));
         let old = gate.record();
-        gate.pause(1);
+        gate.pause(1).unwrap();
         assert_eq!(gate.resume(old), Err(GateError::Older { found: 1, current: 2 }));
     }
 
@@ -282,14 +639,14 @@ mod tests {
             let mut permits = Vec::new();
             for step in steps {
                 match step {
-                    0 => drop(gate.grant("1", &[EDA_COLLECT], None, 0)),
+                    0 => drop(gate.grant(&[EDA_COLLECT], None, 0)),
                     1 => drop(gate.pause(0)),
                     2 => drop(gate.unpause(0)),
                     _ => drop(gate.withdraw(0)),
                 }
                 permits.extend(gate.permit::<Collect>(Modality::Eda));
             }
-            gate.withdraw(0);
+            gate.withdraw(0).unwrap();
             prop_assert!(permits.iter().all(|p| p.check().is_err()));
             prop_assert!(gate.permit::<Collect>(Modality::Eda).is_err());
         }

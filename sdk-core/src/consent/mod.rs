@@ -5,10 +5,15 @@
 //! change of consent starts a new [`Epoch`], and a permit of an older epoch is refused from that
 //! moment on, in every stage and on every thread.
 //!
-//! The signed ledger, receipts and the vault build on this gate.
+//! With the `vault` feature, `Ledger` keeps what the gate decides: signed, chained and through
+//! crashes.
 
 mod gate;
+#[cfg(feature = "vault")]
+mod ledger;
 mod permit;
 
-pub use gate::{Gate, GateError};
+pub use gate::{ConsentError, Gate, GateError, Witness};
+#[cfg(feature = "vault")]
+pub use ledger::{Forget, Ledger, LedgerError, Opened};
 pub use permit::{AdaptOffer, Collect, Epoch, Infer, Permit, RaisePrice, Refused, Scope, Share};

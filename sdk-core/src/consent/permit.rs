@@ -88,6 +88,9 @@ pub enum Refused {
         /// For what.
         purpose: Purpose,
     },
+    /// The person has not been told.
+    #[error("the notice in force was not acknowledged: show it to the person first")]
+    NotAcknowledged,
     /// The person paused sensing.
     #[error("sensing is paused: resume it first")]
     Paused,

@@ -5,7 +5,6 @@ use crate::{
     signal::{EdaFeatures, HrvFeatures},
 };
 use protocol::consent::{Modality, Purpose};
-use uuid::Uuid;
 
 /// A person who agreed, their signals, and an engine.
 struct Rig {
@@ -17,9 +16,8 @@ struct Rig {
 }
 
 fn rig() -> Rig {
-    let gate = Gate::new(Uuid::from_u128(1), Uuid::from_u128(2));
     let uses = [(Modality::Eda, Purpose::Infer), (Modality::Hrv, Purpose::Infer)];
-    gate.grant("1", &uses, None, 0);
+    let gate = Gate::agreed_elsewhere(&uses);
     let permits = InferPermits {
         eda: Some(gate.permit::<Infer>(Modality::Eda).unwrap()),
         hrv: Some(gate.permit::<Infer>(Modality::Hrv).unwrap()),
@@ -173,7 +171,7 @@ fn it_abstains_and_says_why() {
 fn c3_withdrawal_ends_estimates_and_reset_forgets() {
     let mut rig = rig();
     assert_eq!(rig.play(0, 100).pop().unwrap().abstained, None);
-    rig.gate.withdraw(1);
+    rig.gate.withdraw(1).unwrap();
     assert_eq!(rig.play(100, 101)[0].abstained, Some(Abstention::NoData));
     rig.engine.reset();
     assert!(rig.engine.last_input.is_empty());

@@ -379,7 +379,6 @@ mod tests {
     use crate::consent::Gate;
     use proptest::prelude::*;
     use protocol::consent::{Modality, Purpose};
-    use uuid::Uuid;
 
     const PLAN: &str = r#"
         [offer]
@@ -407,9 +406,8 @@ mod tests {
     const HESITANT: [f32; 4] = [0.05, 0.05, 0.5, 0.4];
 
     fn authority(raise: bool) -> (Gate, Authority) {
-        let gate = Gate::new(Uuid::nil(), Uuid::nil());
         let uses = [(Modality::Eda, Purpose::AdaptOffer), (Modality::Eda, Purpose::RaisePrice)];
-        gate.grant("1", if raise { &uses } else { &uses[..1] }, None, 0);
+        let gate = Gate::agreed_elsewhere(if raise { &uses } else { &uses[..1] });
         let authority = Authority {
             adapt: vec![gate.permit(Modality::Eda).unwrap()],
             raise: gate.permit(Modality::Eda).into_iter().collect(),
@@ -472,7 +470,7 @@ mod tests {
         let held = sculptor.step(Nanos::ZERO, &estimate(HESITANT), &none, PROVENANCE);
         assert_eq!(held, Ok(Action::Hold(Hold::NotPermitted)));
         let (gate, authority) = authority(true);
-        gate.withdraw(0);
+        gate.withdraw(0).unwrap();
         let refused = sculptor.step(Nanos::ZERO, &estimate(HESITANT), &authority, PROVENANCE);
         assert_eq!(refused, Err(Refused::Superseded));
     }

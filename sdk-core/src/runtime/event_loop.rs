@@ -7,7 +7,7 @@ use super::{
     update::{Consumed, Update},
 };
 #[cfg(feature = "http")]
-use crate::sync::{Draft, OutcomeDraft, SyncHandle};
+use crate::sync::{Draft, SyncHandle};
 use crate::{
     clock::Nanos,
     consent::{Gate, Share},
@@ -20,11 +20,10 @@ use crate::{
 };
 use protocol::{
     consent::{ConsentState, Modality},
-    event::EventBody,
+    event::{EventBody, Outcome, OutcomeKind},
     feature::{EDA_FEATURES, FEATURES},
     intent::IntentEstimate,
     offer::{Money, Offer, OfferRevision},
-    outcome::OutcomeKind,
 };
 use std::{
     sync::Arc,
@@ -106,6 +105,7 @@ pub(super) struct Parts {
     pub(super) pipeline: Pipeline,
     pub(super) gate: Gate,
     pub(super) clock: SessionClock,
+    pub(super) session: Uuid,
     pub(super) updates: broadcast::Sender<Update>,
     pub(super) show: watch::Sender<Offer>,
     pub(super) report_every: Duration,
@@ -126,7 +126,7 @@ impl EventLoop {
             pipeline: parts.pipeline,
             gate: parts.gate,
             clock: parts.clock,
-            session: Uuid::now_v7(),
+            session: parts.session,
             updates: parts.updates,
             show: parts.show,
             report_every: parts.report_every,
@@ -153,12 +153,6 @@ impl EventLoop {
             let event = Event::Device { device: device as u16, profile: profile.id() };
             record(&mut self.recording, Nanos::ZERO, &event);
         }
-        #[cfg(feature = "http")]
-        if let Some(sync) = &self.sync
-            && self.gate.epoch().0 > 0
-        {
-            sync.consent(self.gate.record()).await;
-        }
         loop {
             let due = self.clock.instant(self.pipeline.due());
             tokio::select! {
@@ -169,7 +163,7 @@ impl EventLoop {
                         // The caller may have gone; the change stands.
                         let _ = done.send(());
                     }
-                    Some(Command::Outcome(kind, paid)) => self.outcome(kind, paid).await,
+                    Some(Command::Outcome(kind, paid)) => self.outcome(kind, paid),
                     Some(Command::Summary(answer)) => {
                         let _ = answer.send(self.summarise());
                     }
@@ -196,7 +190,7 @@ impl EventLoop {
         }
         let summary = self.summarise();
         let ended = EventBody::SessionEnded { samples_lost: summary.lost_samples };
-        self.share(&[Modality::Behaviour], ended).await;
+        self.share(&[Modality::Behaviour], ended);
         summary
     }
 
@@ -290,6 +284,8 @@ impl EventLoop {
     }
 
     async fn step(&mut self) {
+        // Grants end by themselves, by the wall clock.
+        self.gate.tick(unix_ms());
         let begun = Instant::now();
         let decision = self.pipeline.step(self.clock.at(begun));
         let compute = begun.elapsed() + std::mem::take(&mut self.compute);
@@ -302,7 +298,7 @@ impl EventLoop {
         if let Action::Revise(revision) = &decision.action {
             self.revised(revision);
             let body = EventBody::OfferRevised(revision.clone());
-            self.share(&self.shared_biosignals(), body).await;
+            self.share(&self.shared_biosignals(), body);
         }
         if decision.at.since(self.reported) >= self.report_every {
             self.reported = decision.at;
@@ -315,7 +311,7 @@ impl EventLoop {
         if !self.announced && self.gate.permit::<Share>(Modality::Behaviour).is_ok() {
             self.announced = true;
             let sdk_version = env!("CARGO_PKG_VERSION").to_owned();
-            self.share(&[Modality::Behaviour], EventBody::SessionStarted { sdk_version }).await;
+            self.share(&[Modality::Behaviour], EventBody::SessionStarted { sdk_version });
         }
         for vector in std::mem::take(&mut self.latest).into_iter().flatten() {
             let coverage = f64::from(vector.coverage);
@@ -329,10 +325,10 @@ impl EventLoop {
             };
             let named = specs.iter().zip(values).filter(|(_, value)| value.is_finite());
             let values = named.map(|(spec, value)| (spec.name.to_owned(), *value)).collect();
-            self.share(&[vector.modality], EventBody::Features { values, coverage }).await;
+            self.share(&[vector.modality], EventBody::Features { values, coverage });
         }
         if estimate.abstained.is_none() {
-            self.share(&self.shared_biosignals(), EventBody::Intent(estimate.clone())).await;
+            self.share(&self.shared_biosignals(), EventBody::Intent(estimate.clone()));
         }
     }
 
@@ -343,41 +339,29 @@ impl EventLoop {
     }
 
     /// Queues an event, if everything it was derived from may be shared.
-    async fn share(&self, modalities: &[Modality], body: EventBody) {
+    fn share(&self, modalities: &[Modality], body: EventBody) {
         #[cfg(feature = "http")]
         if let Some(sync) = &self.sync
             && modalities.iter().all(|m| self.gate.permit::<Share>(*m).is_ok())
         {
-            let draft = Draft {
+            // The loop does not wait for the disk; what is too much is counted.
+            sync.submit(Draft {
                 session: self.session,
+                epoch: self.gate.epoch(),
                 modalities: modalities.to_vec(),
                 at: self.clock.now(),
                 at_unix_ms: unix_ms(),
                 body,
-            };
-            sync.queue(draft).await;
+            });
         }
         #[cfg(not(feature = "http"))]
         let _ = (modalities, body);
     }
 
-    async fn outcome(&self, kind: OutcomeKind, paid: Option<Money>) {
-        #[cfg(feature = "http")]
-        if let Some(sync) = &self.sync
-            && self.gate.permit::<Share>(Modality::Behaviour).is_ok()
-        {
-            let draft = OutcomeDraft {
-                session: self.session,
-                at_unix_ms: unix_ms(),
-                kind,
-                sku: self.pipeline.offer().sku.clone(),
-                revision: self.revision,
-                paid,
-            };
-            sync.queue_outcome(draft).await;
-        }
-        #[cfg(not(feature = "http"))]
-        let _ = (kind, paid);
+    fn outcome(&self, kind: OutcomeKind, paid: Option<Money>) {
+        let sku = self.pipeline.offer().sku.clone();
+        let outcome = Outcome { kind, sku, revision: self.revision, paid };
+        self.share(&[Modality::Behaviour], EventBody::Outcome(outcome));
     }
 
     fn consent_changed(&mut self) {

@@ -189,13 +189,11 @@ mod tests {
     use crate::sensor::{Quality, Signal};
     use protocol::consent::Purpose;
     use std::time::Duration;
-    use uuid::Uuid;
 
     const PLAN: &str = "[offer]\nsku=\"a\"\ntitle=\"A\"\nprice={minor=100,currency=\"EUR\"}";
 
     fn pipeline(uses: &[(Modality, Purpose)]) -> (Gate, Pipeline) {
-        let gate = Gate::new(Uuid::nil(), Uuid::nil());
-        gate.grant("1", uses, None, 0);
+        let gate = Gate::agreed_elsewhere(uses);
         let config = PipelineConfig {
             plan: OfferPlan::from_toml(PLAN).unwrap(),
             tempo: Tempo::default(),
@@ -228,7 +226,7 @@ mod tests {
         assert!(none.samples(0, &[eda(0)]).is_err());
         let (gate, mut granted) = pipeline(&[COLLECT, INFER]);
         assert!(granted.samples(0, &[eda(0)]).is_ok());
-        gate.withdraw(0);
+        gate.withdraw(0).unwrap();
         assert!(granted.samples(0, &[eda(1)]).is_err());
         assert!(granted.infer_permits().eda.is_none());
     }
@@ -256,9 +254,9 @@ mod tests {
         }
         let now = Nanos::from_millis(30_000);
         assert_eq!(pipeline.step(now).estimate.abstained, None);
-        gate.withdraw(0);
+        gate.withdraw(0).unwrap();
         assert_eq!(pipeline.consent_changed(now), None, "the offer was never changed");
-        gate.grant("1", &[COLLECT, INFER], None, 0);
+        gate.grant(&[COLLECT, INFER], None, 0).unwrap();
         let after = pipeline.step(now + Duration::from_millis(20));
         assert_eq!(after.estimate.abstained, Some(Abstention::NoData));
     }

@@ -6,18 +6,22 @@ use super::{
     supervisor::{LinkState, Supervisor},
     update::{DeviceState, Update},
 };
-#[cfg(feature = "http")]
-use crate::sync::{SyncConfig, SyncError, SyncHandle, SyncStats};
 use crate::{
     clock::Nanos,
-    consent::Gate,
+    consent::{ConsentError, Gate},
+    frames::FramesError,
     sensor::{DeviceProfile, SessionClock, StreamStats, Transport, recording::attune::Tap},
+};
+#[cfg(feature = "http")]
+use crate::{
+    store::Delivery,
+    sync::{SyncError, SyncHandle, SyncStats},
 };
 use futures::{Stream, StreamExt};
 use protocol::{
     consent::{ConsentRecord, ConsentState, Modality, Purpose},
+    event::OutcomeKind,
     offer::{Money, Offer, OfferRevision},
-    outcome::OutcomeKind,
 };
 use serde::Serialize;
 use std::{
@@ -30,11 +34,14 @@ use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     task::JoinHandle,
 };
+use uuid::Uuid;
 
 /// Notifications between supervisors and loop; supervisors wait when it is full.
 const INBOUND: usize = 256;
 /// Updates a slow listener may fall behind before it is told that it missed some.
 const UPDATES: usize = 8_192;
+/// How often the wall time is looked at for the ledger.
+const SEEN_EVERY: Duration = Duration::from_secs(10);
 /// How long a session that ends tries to deliver what is queued.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long closing waits for a device that does not answer.
@@ -44,7 +51,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub const MAX_MARKER_BYTES: usize = 128;
 
 /// What a session is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SessionConfig {
     /// The edge path.
     pub pipeline: PipelineConfig,
@@ -52,9 +59,10 @@ pub struct SessionConfig {
     pub devices: Vec<(DeviceProfile, Option<String>)>,
     /// How often features and estimates are reported to the server, where shared.
     pub report_every: Duration,
-    /// Where to; `None` keeps everything on the device.
+    /// Where to; `None` keeps everything on the device. See
+    /// [`LocalStore::sync`](crate::store::LocalStore::sync).
     #[cfg(feature = "http")]
-    pub sync: Option<SyncConfig>,
+    pub sync: Option<Delivery>,
 }
 
 /// Why a session cannot start.
@@ -168,14 +176,15 @@ impl Session {
         recording: Option<SessionTap>,
     ) -> Result<Self, SessionError> {
         let clock = SessionClock::start();
+        let id = Uuid::now_v7();
         let (epoch, epochs) = watch::channel(gate.epoch().0);
         let (inbound, inbox) = mpsc::channel(INBOUND);
         let (commands, orders) = mpsc::channel(8);
         let (marks, marked) = mpsc::unbounded_channel();
         let (updates, _) = broadcast::channel(UPDATES);
         #[cfg(feature = "http")]
-        let sync = match &config.sync {
-            Some(sync) => Some(Arc::new(crate::sync::spawn(sync, gate.clone())?)),
+        let sync = match config.sync {
+            Some(delivery) => Some(Arc::new(delivery.begin(id, clock, gate.clone())?)),
             None => None,
         };
         let mut links = Vec::new();
@@ -196,6 +205,7 @@ impl Session {
             supervisors.push(tokio::spawn(supervisor.run()));
             links.push(link);
         }
+        supervisors.push(tokio::spawn(keep_time(gate.clone(), epochs)));
         let pipeline = Pipeline::new(config.pipeline, gate.clone());
         let (show, offer) = watch::channel(pipeline.offer().clone());
         let profiles: Vec<DeviceProfile> =
@@ -207,6 +217,7 @@ impl Session {
             pipeline,
             gate: gate.clone(),
             clock,
+            session: id,
             updates: updates.clone(),
             show,
             report_every: config.report_every,
@@ -233,37 +244,62 @@ impl Session {
         })
     }
 
-    /// Records that the person agreed to these uses, and starts what they allow.
+    /// Records that the person agreed to these uses, and starts what they allow. Inferring also
+    /// takes [`Session::acknowledge`].
+    ///
+    /// # Errors
+    /// [`ConsentError`]: nothing was granted.
     pub async fn grant(
         &self,
-        notice_version: &str,
         uses: &[(Modality, Purpose)],
         expires_unix_ms: Option<i64>,
-    ) -> Closed {
+    ) -> Result<Closed, ConsentError> {
         let begun = Instant::now();
-        let record = self.gate.grant(notice_version, uses, expires_unix_ms, unix_ms());
-        self.spread(record, begun).await
+        let uses = uses.to_vec();
+        let change = move |gate: &Gate| gate.grant(&uses, expires_unix_ms, unix_ms());
+        let record = self.on_disk(change).await?;
+        self.spread(&record, begun).await
     }
 
-    /// Takes everything back: closes sensors, forgets what was learned, purges the queue.
-    pub async fn withdraw(&self) -> Closed {
+    /// Records that the person has read the notice in force.
+    ///
+    /// # Errors
+    /// [`ConsentError`]: it is not recorded.
+    pub async fn acknowledge(&self) -> Result<Closed, ConsentError> {
         let begun = Instant::now();
-        let record = self.gate.withdraw(unix_ms());
-        self.spread(record, begun).await
-    }
-
-    /// Closes the sensors and keeps the grants.
-    pub async fn pause(&self) -> Closed {
-        let begun = Instant::now();
-        let record = self.gate.pause(unix_ms());
-        self.spread(record, begun).await
+        let record = self.on_disk(|gate| gate.acknowledge(unix_ms())).await?;
+        self.spread(&record, begun).await
     }
 
     /// Lets what was paused run again.
-    pub async fn unpause(&self) -> Closed {
+    ///
+    /// # Errors
+    /// [`ConsentError`]: it stays paused.
+    pub async fn unpause(&self) -> Result<Closed, ConsentError> {
         let begun = Instant::now();
-        let record = self.gate.unpause(unix_ms());
-        self.spread(record, begun).await
+        let record = self.on_disk(|gate| gate.unpause(unix_ms())).await?;
+        self.spread(&record, begun).await
+    }
+
+    /// Takes everything back: closes sensors, forgets what was learned, purges the queue, destroys
+    /// the keys of what is stored.
+    ///
+    /// # Errors
+    /// [`ConsentError`] when the disk or the key store fails; everything has stopped all the same.
+    pub async fn withdraw(&self) -> Result<Closed, ConsentError> {
+        let begun = Instant::now();
+        let record = self.gate.withdraw_now(unix_ms());
+        self.stopped(&record, begun).await
+    }
+
+    /// Closes the sensors and keeps the grants.
+    ///
+    /// # Errors
+    /// [`ConsentError`] when the disk fails; everything has stopped all the same.
+    pub async fn pause(&self) -> Result<Closed, ConsentError> {
+        let begun = Instant::now();
+        let record = self.gate.pause_now(unix_ms());
+        self.stopped(&record, begun).await
     }
 
     /// Reports how the interaction ended, if behaviour may be shared. `paid` for a purchase.
@@ -382,8 +418,36 @@ impl Session {
         Ok(summary)
     }
 
-    async fn spread(&self, record: ConsentRecord, begun: Instant) -> Closed {
-        let state = record.state;
+    /// Sensors close while the disk works; neither waits for the other.
+    async fn stopped(
+        &self,
+        record: &ConsentRecord,
+        begun: Instant,
+    ) -> Result<Closed, ConsentError> {
+        let (settled, closed) = tokio::join!(self.on_disk(Gate::settle), self.close(record, begun));
+        let told = self.tell(record).await;
+        settled.and(told)?;
+        Ok(Closed { complete_ms: milliseconds(begun.elapsed()), ..closed })
+    }
+
+    /// Waits for the disk where that stalls nobody.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Gate) -> Result<T, ConsentError> + Send + 'static,
+    ) -> Result<T, ConsentError> {
+        let gate = self.gate.clone();
+        let done = tokio::task::spawn_blocking(move || change(&gate)).await;
+        done.unwrap_or_else(|error| Err(ConsentError::NotRecorded(FramesError::new(error))))
+    }
+
+    async fn spread(&self, record: &ConsentRecord, begun: Instant) -> Result<Closed, ConsentError> {
+        let closed = self.close(record, begun).await;
+        self.tell(record).await?;
+        Ok(Closed { complete_ms: milliseconds(begun.elapsed()), ..closed })
+    }
+
+    /// Lets loop and supervisors see the change; waits for the sensors that have to close.
+    async fn close(&self, record: &ConsentRecord, begun: Instant) -> Closed {
         self.epoch.send_replace(record.epoch);
         let (done, wait) = oneshot::channel();
         // After this answer the loop has no sample of the old epoch left to deliver.
@@ -391,22 +455,52 @@ impl Session {
             let _ = wait.await;
         }
         let mut unanswered = false;
-        if state != ConsentState::Given {
+        if record.state != ConsentState::Given {
             for mut link in self.links.iter().cloned() {
                 let closed = link.wait_for(|state| *state == LinkState::Closed);
                 unanswered |= tokio::time::timeout(CLOSING, closed).await.is_err();
             }
         }
         let sensors_ms = milliseconds(begun.elapsed());
-        #[cfg(feature = "http")]
-        if let Some(sync) = &self.sync {
-            match state {
-                ConsentState::Withdrawn => sync.purge(record).await,
-                ConsentState::Given | ConsentState::Paused => sync.consent(record).await,
-            }
+        Closed { sensors_ms, complete_ms: sensors_ms, unanswered }
+    }
+
+    /// Tells server and listeners. What is left of the queue after a withdrawal goes here: its
+    /// key is destroyed by then.
+    async fn tell(&self, record: &ConsentRecord) -> Result<(), ConsentError> {
+        let told = self.tell_server(record).await;
+        let _ = self.updates.send(Update::Consent(record.state));
+        told
+    }
+
+    #[cfg(feature = "http")]
+    async fn tell_server(&self, record: &ConsentRecord) -> Result<(), ConsentError> {
+        let Some(sync) = &self.sync else { return Ok(()) };
+        if record.state != ConsentState::Withdrawn {
+            sync.consent_changed().await;
+            return Ok(());
         }
-        let _ = self.updates.send(Update::Consent(state));
-        Closed { sensors_ms, complete_ms: milliseconds(begun.elapsed()), unanswered }
+        sync.purge().await.map_err(|error| ConsentError::NotForgotten(FramesError::new(error)))
+    }
+
+    #[cfg(not(feature = "http"))]
+    async fn tell_server(&self, _: &ConsentRecord) -> Result<(), ConsentError> {
+        Ok(())
+    }
+}
+
+/// Writes down now and then how late it is, until the session ends.
+async fn keep_time(gate: Gate, mut epochs: watch::Receiver<u64>) {
+    loop {
+        let gate = gate.clone();
+        let seen = tokio::task::spawn_blocking(move || gate.seen(unix_ms())).await;
+        if let Ok(Err(_)) = seen {
+            protocol::log!(warn, "the consent ledger could not be written: its clock is not kept");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SEEN_EVERY) => {}
+            changed = epochs.changed() => if changed.is_err() { return },
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeps one device linked for as long as consent allows, and not a moment longer.
 
 use crate::{
-    consent::{Collect, Gate, Permit},
+    consent::{Collect, Gate, Permit, Refused},
     sensor::{DeviceProfile, Link, LinkError, Notification, Selector, SessionClock, Transport},
     sync::Backoff,
 };
@@ -129,8 +129,11 @@ impl Supervisor {
                 notification = link.next() => {
                     let Some(notification) = notification else { break Left::Lost };
                     heard = Instant::now();
-                    if permit.check().is_err() {
-                        continue; // The change of consent is about to be seen above.
+                    match permit.check() {
+                        Ok(()) => {}
+                        Err(Refused::Expired) => break Left::ConsentEnded,
+                        // The change of consent is about to be seen above.
+                        Err(_) => continue,
                     }
                     self.count(link.overflowed(), &mut overflowed).await;
                     let device = self.device;

@@ -33,6 +33,10 @@ use uuid::Uuid;
 
 /// Notifications kept for a slow reader: 20 s at 50 a second.
 const QUEUE: usize = 1_024;
+/// Requests after a link is closed; the D-Bus library keeps a handful of messages for use again.
+const OVERWRITES: usize = 32;
+/// How often they are asked.
+const ROUNDS: usize = 4;
 /// How long a device is looked for before the caller is told.
 const SCAN: Duration = Duration::from_secs(20);
 /// How long connecting and finding services may take.
@@ -44,6 +48,12 @@ const GOODBYE: Duration = Duration::from_millis(400);
 /// How long disconnecting, and reading the battery, may take; the device notices a dead link by
 /// itself.
 const DISCONNECT: Duration = Duration::from_millis(500);
+
+/// Name and value of an environment variable under which glibc wipes what C libraries free, the
+/// D-Bus library among them. It is read when a process starts: start a program that measures with
+/// it, as `attune run` does, or payloads linger in freed memory after a withdrawal (C4).
+pub const GLIBC_WIPES_FREED: (&str, &str) =
+    ("GLIBC_TUNABLES", "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0");
 
 /// The machine's Bluetooth adapter.
 #[derive(Debug, Clone)]
@@ -159,7 +169,8 @@ impl BtleplugTransport {
         let task = tokio::spawn(drain.run(stream, events));
         let goodbye = selector.goodbye.clone();
         let peripheral = peripheral.clone();
-        let link = BtleplugLink { peripheral, queue, overflowed, task, goodbye };
+        let adapter = self.adapter.clone();
+        let link = BtleplugLink { adapter, peripheral, queue, overflowed, task, goodbye };
         for characteristic in &selector.characteristics {
             for found in found.iter().filter(|c| c.uuid == *characteristic) {
                 link.peripheral.subscribe(found).await.map_err(failed)?;
@@ -215,6 +226,7 @@ impl Transport for BtleplugTransport {
 }
 
 struct BtleplugLink {
+    adapter: Adapter,
     peripheral: Peripheral,
     queue: mpsc::Receiver<Notification>,
     overflowed: Arc<AtomicU64>,
@@ -242,6 +254,8 @@ impl Link for BtleplugLink {
     async fn close(self: Box<Self>) {
         self.task.abort();
         part(&self.peripheral, &self.goodbye).await;
+        // The device is silent; nobody has to wait for the rest.
+        tokio::spawn(overwrite(self.adapter.clone()));
     }
 }
 
@@ -333,6 +347,17 @@ async fn part(peripheral: &Peripheral, goodbye: &[Write]) {
         let _ = timeout(GOODBYE, write_all(peripheral, goodbye)).await;
     }
     let _ = timeout(DISCONNECT, peripheral.disconnect()).await;
+}
+
+/// Makes the platform's Bluetooth stack talk about something else: its library keeps the buffers of
+/// its last messages for use again, and with them the last payloads (C4).
+async fn overwrite(adapter: Adapter) {
+    for _ in 0..ROUNDS {
+        // Answers longer than a notification, without payloads, and many at once; what they say is
+        // of no use.
+        let answers = (0..OVERWRITES).map(|_| adapter.adapter_info());
+        futures::future::join_all(answers).await;
+    }
 }
 
 /// By address where one is wanted, by service elsewhere: what a device advertises once it was

@@ -26,7 +26,7 @@ mod shimmer;
 mod stats;
 
 #[cfg(feature = "ble")]
-pub use btleplug::BtleplugTransport;
+pub use btleplug::{BtleplugTransport, GLIBC_WIPES_FREED};
 pub use driver::{DeviceDriver, DriverError};
 pub use eda::EdaDriver;
 pub use healthypi::HealthyPiDriver;

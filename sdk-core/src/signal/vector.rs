@@ -68,19 +68,17 @@ impl fmt::Debug for FeatureVector {
 mod tests {
     use super::*;
     use crate::consent::Gate;
-    use uuid::Uuid;
 
     #[test]
     fn c1_values_are_read_only_with_the_right_permit_while_it_holds() {
-        let gate = Gate::new(Uuid::from_u128(1), Uuid::from_u128(2));
         let uses = [(Modality::Eda, Purpose::Infer), (Modality::Hrv, Purpose::Infer)];
-        gate.grant("1", &uses, None, 0);
+        let gate = Gate::agreed_elsewhere(&uses);
         let eda = gate.permit::<Infer>(Modality::Eda).unwrap();
         let hrv = gate.permit::<Infer>(Modality::Hrv).unwrap();
         let v = FeatureVector::new(Modality::Eda, Nanos::ZERO, Nanos::ZERO, 1.0, vec![2.5]);
         assert_eq!(v.read(&eda), Ok(&[2.5][..]));
         assert!(matches!(v.read(&hrv), Err(Refused::NotGranted { .. })));
-        gate.withdraw(1);
+        gate.withdraw(1).unwrap();
         assert_eq!(v.read(&eda), Err(Refused::Superseded));
         assert!(!format!("{v:?}").contains("2.5"));
     }

@@ -1,17 +1,67 @@
 //! From the device to the server, at least once, and only what was agreed to.
 //!
-//! [`Outbox`] is a state machine without I/O: it numbers events, forms batches, takes verdicts and
-//! backs off. [`Journal`] keeps it on disk: an event is written through before it counts as
-//! queued. `Uploader` (feature `http`) is the thin task that moves batches over HTTPS.
+//! [`Outbox`] is a state machine without I/O: it numbers events, forms batches and takes verdicts;
+//! what it holds is written through to the [`Frames`](crate::frames::Frames) it was given.
+//! `Client` (feature `http`) is the conversation with the server, without I/O as well: receipts
+//! before events, signatures, backoff. `SyncHandle` is what a session holds of the
+//! thin task that carries its requests over HTTPS.
 
 mod backoff;
-mod journal;
+mod dead;
+mod draft;
+mod entry;
+mod held;
+mod limits;
+mod log;
 mod outbox;
+
+#[cfg(feature = "http")]
+mod address;
+#[cfg(feature = "http")]
+mod answer;
+#[cfg(feature = "http")]
+mod chain;
+#[cfg(feature = "http")]
+mod client;
+#[cfg(feature = "http")]
+mod handle;
+#[cfg(feature = "http")]
+mod retry_after;
+#[cfg(feature = "http")]
+mod tls;
+#[cfg(feature = "http")]
+mod trouble;
 #[cfg(feature = "http")]
 mod uploader;
 
+#[cfg(all(test, feature = "http"))]
+mod client_tests;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(all(test, feature = "http"))]
+mod uploader_tests;
+
 pub use backoff::Backoff;
-pub use journal::{Entry, Journal, JournalError};
-pub use outbox::{DeadLetter, Delivery, Draft, Item, Outbox, OutboxStats, OutcomeDraft, Reply};
+pub use draft::{Draft, QueueError, Sharing};
+pub use entry::{DeadLetter, Drops};
+pub use limits::Limits;
+pub use outbox::{Outbox, OutboxStats, Reply};
+
 #[cfg(feature = "http")]
-pub use uploader::{SyncConfig, SyncError, SyncHandle, SyncStats, spawn};
+pub use address::AddressError;
+#[cfg(feature = "http")]
+pub use answer::Answer;
+#[cfg(feature = "http")]
+pub use chain::Chain;
+#[cfg(feature = "http")]
+pub use client::{Client, ClientConfig, Outgoing, SyncStats};
+#[cfg(feature = "http")]
+pub use handle::{PurgeError, SyncConfig, SyncError, SyncHandle};
+#[cfg(feature = "http")]
+pub use tls::{Pin, TlsError, Trust};
+#[cfg(feature = "http")]
+pub use trouble::{Effect, Trouble};

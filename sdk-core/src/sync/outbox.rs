@@ -1,88 +1,52 @@
-//! The queue's state machine: no clock, no disk, no socket.
+//! The queue's state machine: no clock, no socket; its disk is whatever [`Frames`] it was given.
 
-use super::{backoff::Backoff, journal::Entry};
+use super::{
+    draft::{Draft, QueueError, Sharing},
+    entry::{DeadLetter, DropReason, Drops, Entry},
+    held::{Held, Waiting},
+    limits::{Limits, MAX_BATCH, MAX_BATCH_BYTES},
+    log::Log,
+};
 use crate::{
-    clock::Nanos,
-    consent::{Permit, Refused, Share},
+    consent::Epoch,
+    frames::{Frames, FramesError},
 };
 use protocol::{
-    consent::{ConsentRecord, Modality, Purpose},
-    event::{BatchReply, Event, EventBatch, EventBody, MAX_BATCH_EVENTS, Verdict},
-    offer::Money,
-    outcome::{Outcome, OutcomeKind},
+    consent::{ConsentRecord, ConsentState, Modality, Purpose, Recipient},
+    event::{BatchReply, Event, EventBatch, SentAt, Verdict},
     problem::ErrorCode,
 };
-use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, time::Duration};
+use serde::Serialize;
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 use uuid::Uuid;
 
-/// Items kept while the server cannot be reached; the oldest go first, counted.
-const MAX_QUEUED: usize = 50_000;
-/// Refused events kept for the app to read.
-const MAX_DEAD: usize = 100;
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Something on its way to the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "item", rename_all = "snake_case")]
-pub enum Item {
-    /// Goes in batches.
-    Event(Box<Event>),
-    /// Goes by itself, in its turn.
-    Outcome(Box<Outcome>),
-}
-
-impl Item {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> Uuid {
-        match self {
-            Self::Event(event) => event.id,
-            Self::Outcome(outcome) => outcome.id,
-        }
-    }
-}
-
-/// What to send next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Delivery {
-    /// To `/v1/events`.
-    Events(EventBatch),
-    /// To `/v1/outcomes`.
-    Outcome(Box<Outcome>),
-}
-
-/// The end of an interaction before the outbox gives it an id.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutcomeDraft {
-    /// The session it ended.
-    pub session: Uuid,
-    /// Wall time, Unix milliseconds.
-    pub at_unix_ms: i64,
-    /// How it ended.
-    pub kind: OutcomeKind,
-    /// The offer's sku.
-    pub sku: String,
-    /// The revision on screen; 0 = the offer as listed.
-    pub revision: u32,
-    /// What was paid, for a purchase.
-    pub paid: Option<Money>,
-}
-
-/// An event before the outbox numbers it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
-    /// The session it happened in.
-    pub session: Uuid,
-    /// What it was derived from.
-    pub modalities: Vec<Modality>,
-    /// Session time.
-    pub at: Nanos,
-    /// Wall time, Unix milliseconds.
-    pub at_unix_ms: i64,
-    /// What happened.
-    pub body: EventBody,
+/// Counters of the queue. Those without a word on it count since the outbox was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OutboxStats {
+    /// Items found on opening.
+    pub restored: u64,
+    /// Frames found on opening that could not be read.
+    pub unreadable: u64,
+    /// Items queued.
+    pub queued: u64,
+    /// Items the server has.
+    pub acknowledged: u64,
+    /// Items the server refused.
+    pub rejected: u64,
+    /// Items dropped, ever.
+    pub dropped: u64,
+    /// The same by reason.
+    pub drops: Drops,
+    /// Items purged because consent to share them is gone.
+    pub purged: u64,
+    /// Items waiting now.
+    pub pending: u64,
+    /// Their bytes, as JSON.
+    pub pending_bytes: u64,
+    /// Dead letters now.
+    pub dead: u64,
+    /// Writes that the disk did not take.
+    pub disk_failures: u64,
 }
 
 /// What came back for a batch.
@@ -90,453 +54,363 @@ pub struct Draft {
 pub enum Reply {
     /// A verdict an item.
     Verdicts(BatchReply),
-    /// The server refused the request as a whole: every item gets the same verdict.
-    Refused(ErrorCode, String),
-    /// The batch was too large for the server.
-    TooLarge,
-    /// No answer, or one that says "later"; the server may name the wait.
-    Later(Option<Duration>),
+    /// The server cannot take this batch: too large, or something in it is not right.
+    Bad(ErrorCode, String),
 }
 
-/// An item the server will never take, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeadLetter {
-    /// The item.
-    pub item: Item,
-    /// Why, for programs.
-    pub code: ErrorCode,
-    /// Why, for people.
-    pub detail: String,
-}
-
-/// Counters of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct OutboxStats {
-    /// Items queued, ever.
-    pub queued: u64,
-    /// Items the server has.
-    pub acknowledged: u64,
-    /// Items the server refused.
-    pub rejected: u64,
-    /// Items dropped because the queue was full.
-    pub dropped: u64,
-    /// Items purged because consent was withdrawn.
-    pub purged: u64,
-    /// Items waiting.
-    pub pending: u64,
-}
-
-/// The queue.
+/// The queue: in order, on disk, and emptied by verdicts alone.
 #[derive(Debug)]
 pub struct Outbox {
-    pending: VecDeque<Item>,
-    dead: VecDeque<DeadLetter>,
-    last_sequence: u64,
+    held: Held,
+    log: Log,
+    limits: Limits,
+    /// Most items of the next batch.
     batch: usize,
+    /// Items under way: the first that are held.
     in_flight: usize,
-    not_before: Nanos,
-    backoff: Backoff,
+    /// What the last review let stay.
+    reviewed: Option<Review>,
     stats: OutboxStats,
 }
 
+/// What decides over every item alike.
+#[derive(Debug, PartialEq, Eq)]
+struct Review {
+    epochs: RangeInclusive<u64>,
+    shared: Vec<Modality>,
+}
+
 impl Outbox {
-    /// Takes up what a journal holds.
+    /// Takes up what is kept: `kept` are the frames that `frames` holds, oldest first. What cannot
+    /// be read is skipped and counted.
     #[must_use]
-    pub fn restore(entries: Vec<Entry>) -> Self {
-        let mut pending: VecDeque<Item> = VecDeque::new();
-        let mut last_sequence = 0;
-        for entry in entries {
-            match entry {
-                Entry::Queued { item } => {
-                    if let Item::Event(event) = &item {
-                        last_sequence = last_sequence.max(event.sequence);
-                    }
-                    pending.push_back(item);
-                }
-                Entry::Done { id } => pending.retain(|item| item.id() != id),
-                Entry::Sequence { last } => last_sequence = last_sequence.max(last),
-            }
+    pub fn restore(
+        frames: Box<dyn Frames>,
+        kept: impl IntoIterator<Item: AsRef<[u8]>>,
+        limits: Limits,
+    ) -> Self {
+        let (held, read) = Held::read(kept, &limits);
+        let stats = OutboxStats {
+            restored: held.pending.len() as u64,
+            unreadable: read.unreadable,
+            ..OutboxStats::default()
+        };
+        let log = Log::new(frames, read.frames);
+        let mut outbox =
+            Self { held, log, limits, batch: MAX_BATCH, in_flight: 0, reviewed: None, stats };
+        outbox.keep_caps();
+        outbox
+    }
+
+    /// Numbers events and writes them through to disk, all with one write. One result a draft: the
+    /// id of what is queued, in the order of the drafts.
+    pub fn enqueue(
+        &mut self,
+        drafts: Vec<Draft>,
+        sharing: &Sharing,
+        wall_unix_ms: i64,
+    ) -> Vec<Result<Uuid, QueueError>> {
+        self.held.observe(wall_unix_ms);
+        let made: Vec<Result<Waiting, QueueError>> =
+            drafts.into_iter().map(|draft| self.number(draft, sharing)).collect();
+        let entries: Vec<Entry> = made.iter().flatten().map(Waiting::entry).collect();
+        let written = if entries.is_empty() { Ok(()) } else { self.write(&entries) };
+        if let Err(error) = written {
+            // Some may be on disk all the same; they must not come back to life.
+            let ids = made.iter().flatten().map(|waiting| waiting.event.id);
+            self.log.owe(ids.map(|id| Entry::Done { id }));
+            let disk = QueueError::Disk(Arc::new(error));
+            return made.into_iter().map(|made| made.and_then(|_| Err(disk.clone()))).collect();
         }
-        Self {
-            pending,
-            dead: VecDeque::new(),
-            last_sequence,
-            batch: MAX_BATCH_EVENTS,
-            in_flight: 0,
-            not_before: Nanos::ZERO,
-            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
-            stats: OutboxStats::default(),
+        let mut queue = |waiting: Waiting| {
+            let id = waiting.event.id;
+            self.stats.queued += 1;
+            self.held.push(waiting);
+            id
+        };
+        let ids = made.into_iter().map(|made| made.map(&mut queue)).collect();
+        self.keep_caps();
+        ids
+    }
+
+    /// Counts events that were lost before they could be queued.
+    pub fn overrun(&mut self, count: u64) {
+        if count > 0 {
+            self.held.drops.count(DropReason::Overrun, count);
+            self.log.owe([Entry::Dropped { ids: Vec::new(), dropped: self.held.drops }]);
         }
     }
 
-    /// Numbers an event and queues it. The entries must be on disk before the event counts.
+    /// Looks at every item again in the light of the record in force (C2): purges those of which
+    /// it no longer permits sharing, and those older than the withdrawal of epoch `withdrawn`. A
+    /// pause purges nothing.
     ///
     /// # Errors
-    /// [`Refused`] unless a valid permit to share is given for each of the draft's modalities.
-    pub fn queue(
+    /// [`FramesError`]: purged here, and on disk as soon as it works.
+    pub fn review(
         &mut self,
-        draft: Draft,
-        permits: &[Permit<Share>],
-        consent: &ConsentRecord,
-    ) -> Result<Vec<Entry>, Refused> {
-        check(permits, &draft.modalities)?;
-        self.last_sequence += 1;
-        let event = Event {
-            id: Uuid::now_v7(),
-            sequence: self.last_sequence,
-            device: consent.device,
-            person: consent.person,
-            session: draft.session,
-            consent_record: consent.id,
-            consent_epoch: consent.epoch,
-            modalities: draft.modalities,
-            at_unix_ms: draft.at_unix_ms,
-            at_session_ms: draft.at.as_millis(),
-            body: draft.body,
+        record: &ConsentRecord,
+        withdrawn: Epoch,
+        wall_unix_ms: i64,
+    ) -> Result<(), FramesError> {
+        self.held.observe(wall_unix_ms);
+        let now = self.held.latest_unix_ms;
+        let granted = match record.state {
+            ConsentState::Paused => ConsentRecord { state: ConsentState::Given, ..record.clone() },
+            ConsentState::Given | ConsentState::Withdrawn => record.clone(),
         };
-        Ok(self.push(Item::Event(Box::new(event))))
+        let shared: Vec<Modality> = Modality::ALL
+            .into_iter()
+            .filter(|m| granted.permits(*m, Purpose::Share, Recipient::Operator, now))
+            .collect();
+        let review = Review { epochs: withdrawn.0..=record.epoch, shared };
+        if self.reviewed.as_ref() == Some(&review) {
+            return Ok(());
+        }
+        let stays = |event: &Event| {
+            (event.person, event.device) == (record.person, record.device)
+                && review.epochs.contains(&event.consent_epoch)
+                && !event.modalities.is_empty()
+                && event.modalities.iter().all(|modality| review.shared.contains(modality))
+        };
+        let (mut place, under_way) = (0, self.in_flight);
+        let purged = self.held.retain(|event| {
+            let stays = stays(event);
+            self.in_flight -= usize::from(!stays && place < under_way);
+            place += 1;
+            stays
+        });
+        self.stats.purged += purged as u64;
+        let all_letters_stay = self.held.dead.retain(|letter| stays(&letter.event));
+        self.reviewed = Some(review);
+        if purged > 0 || !all_letters_stay {
+            self.rewrite()?;
+        }
+        Ok(())
     }
 
-    /// Queues the end of an interaction.
-    ///
-    /// # Errors
-    /// [`Refused`] unless a valid permit to share behaviour is given.
-    pub fn queue_outcome(
-        &mut self,
-        draft: OutcomeDraft,
-        permits: &[Permit<Share>],
-        consent: &ConsentRecord,
-    ) -> Result<Vec<Entry>, Refused> {
-        check(permits, &[Modality::Behaviour])?;
-        let outcome = Outcome {
-            id: Uuid::now_v7(),
-            device: consent.device,
-            person: consent.person,
-            session: draft.session,
-            consent_record: consent.id,
-            consent_epoch: consent.epoch,
-            at_unix_ms: draft.at_unix_ms,
-            kind: draft.kind,
-            sku: draft.sku,
-            revision: draft.revision,
-            paid: draft.paid,
-        };
-        Ok(self.push(Item::Outcome(Box::new(outcome))))
-    }
-
-    /// What to send, if something is due and nothing is under way: a batch of events, or the
-    /// outcome whose turn it is.
-    pub fn next(&mut self, now: Nanos, now_unix_ms: i64) -> Option<Delivery> {
-        if self.in_flight > 0 || now < self.not_before {
+    /// The next batch, unless one is under way or nothing waits.
+    pub fn next(&mut self, sent_at: SentAt) -> Option<EventBatch> {
+        if self.in_flight > 0 {
             return None;
         }
-        if let Item::Outcome(outcome) = self.pending.front()? {
-            self.in_flight = 1;
-            return Some(Delivery::Outcome(outcome.clone()));
-        }
-        let events = self.pending.iter().map_while(|item| match item {
-            Item::Event(event) => Some(event.as_ref().clone()),
-            Item::Outcome(_) => None,
+        self.held.observe(sent_at.unix_ms);
+        let aged = self.held.aged(&self.limits);
+        self.dropped(&aged);
+        // The server is told of drops that will still be known after a crash. Where the disk
+        // fails, sending goes on all the same.
+        let _ = self.settle();
+        let mut bytes = 0;
+        let fitting = self.held.pending.iter().take(self.batch).take_while(|waiting| {
+            let first = bytes == 0;
+            bytes += waiting.bytes + 1;
+            first || bytes <= MAX_BATCH_BYTES
         });
-        let events: Vec<Event> = events.take(self.batch).collect();
+        let events: Vec<Event> = fitting.map(|waiting| waiting.event.as_ref().clone()).collect();
         self.in_flight = events.len();
-        Some(Delivery::Events(EventBatch { sent_at_unix_ms: now_unix_ms, events }))
+        let dropped = self.held.drops.total();
+        (!events.is_empty()).then_some(EventBatch { sent_at, dropped, events })
     }
 
     /// The request under way was given up: its events wait again.
     pub fn abandon(&mut self) {
         self.in_flight = 0;
+        self.keep_caps();
     }
 
-    /// Takes the answer to what is under way; gives the entries to write. `dice` in 0..=1 draws
-    /// the wait before another try.
-    pub fn reply(&mut self, now: Nanos, reply: Reply, dice: f64) -> Vec<Entry> {
-        let sent = std::mem::take(&mut self.in_flight).min(self.pending.len());
-        match reply {
-            Reply::Later(wait) => {
-                let wait = wait.unwrap_or_default().min(LONGEST_WAIT);
-                self.not_before = now + wait.max(self.backoff.next(dice));
-                Vec::new()
+    /// Takes the answer to what is under way; says whether it got anywhere.
+    ///
+    /// # Errors
+    /// [`FramesError`]: it holds, and is written as soon as the disk works. Until then a crash
+    /// would have items sent twice, which the server notices.
+    pub fn reply(&mut self, reply: Reply) -> Result<bool, FramesError> {
+        let sent = std::mem::take(&mut self.in_flight).min(self.held.pending.len());
+        let entries = match reply {
+            _ if sent == 0 => return Ok(false),
+            Reply::Bad(..) if sent > 1 => {
+                self.batch = sent / 2;
+                self.keep_caps();
+                return Ok(true);
             }
-            Reply::TooLarge if sent > 1 => {
-                self.batch = (sent / 2).max(1);
-                Vec::new()
-            }
-            Reply::TooLarge => self.finish(sent, |_| Verdict::Rejected {
-                code: ErrorCode::TooLarge,
-                detail: "larger than the server takes".into(),
-            }),
-            Reply::Refused(code, detail) => {
+            Reply::Bad(code, detail) => {
                 self.finish(sent, |_| Verdict::Rejected { code, detail: detail.clone() })
             }
-            Reply::Verdicts(verdicts) => {
-                let entries = self.finish(sent, |id| {
-                    let mut all = verdicts.verdicts.iter();
-                    // What the server did not mention is sent again.
-                    all.find(|v| v.id == id).map_or(Verdict::Retry, |v| v.verdict.clone())
-                });
-                if entries.is_empty() {
-                    self.not_before = now + self.backoff.next(dice);
-                } else {
-                    self.backoff.reset();
-                    self.not_before = now;
-                }
-                entries
+            Reply::Verdicts(reply) => {
+                self.batch = (self.batch + self.batch / 8 + 1).min(MAX_BATCH);
+                let mut verdicts: HashMap<Uuid, Verdict> =
+                    reply.verdicts.into_iter().map(|v| (v.id, v.verdict)).collect();
+                // What the server did not mention is sent again.
+                self.finish(sent, |id| verdicts.remove(&id).unwrap_or(Verdict::Retry))
             }
-        }
+        };
+        let progress = !entries.is_empty();
+        self.log.owe(entries);
+        self.keep_caps();
+        self.settle()?;
+        self.log.compact(self.held.pending.len() + self.held.dead.len(), || self.held.snapshot());
+        Ok(progress)
     }
 
-    /// Forgets everything unsent: consent was withdrawn. The entries replace the journal.
-    pub fn purge(&mut self) -> Vec<Entry> {
-        self.stats.purged += self.pending.len() as u64;
-        self.pending.clear();
-        self.dead.clear();
+    /// Forgets everything: consent was withdrawn. What stays on disk is the sequence number.
+    ///
+    /// # Errors
+    /// [`FramesError`]: forgotten here, and on disk as soon as it works.
+    pub fn purge(&mut self) -> Result<(), FramesError> {
+        self.stats.purged += self.held.retain(|_| false) as u64;
+        self.held.dead.clear();
         self.in_flight = 0;
-        self.snapshot()
+        self.rewrite()
     }
 
-    /// Everything the journal must hold.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<Entry> {
-        let queued = self.pending.iter().map(|item| Entry::Queued { item: item.clone() });
-        std::iter::once(Entry::Sequence { last: self.last_sequence }).chain(queued).collect()
+    /// What the server refused, oldest first.
+    pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
+        self.held.dead.iter()
     }
 
-    /// When to ask again what to send; `None` when nothing waits.
+    /// Forgets the dead letters: the app has read them.
+    ///
+    /// # Errors
+    /// [`FramesError`]: forgotten here, and on disk as soon as it works.
+    pub fn clear_dead_letters(&mut self) -> Result<(), FramesError> {
+        self.held.dead.clear();
+        self.rewrite()
+    }
+
+    /// Whether nothing waits.
     #[must_use]
-    pub fn due(&self) -> Option<Nanos> {
-        (!self.pending.is_empty() && self.in_flight == 0).then_some(self.not_before)
+    pub fn is_empty(&self) -> bool {
+        self.held.pending.is_empty()
+    }
+
+    /// Whether what waits fills a request.
+    #[must_use]
+    pub fn fills_batch(&self) -> bool {
+        self.held.pending.len() >= self.batch || self.held.bytes >= MAX_BATCH_BYTES
+    }
+
+    /// The oldest consent under which something is kept.
+    #[must_use]
+    pub fn oldest_epoch(&self) -> Option<Epoch> {
+        let waiting = self.held.pending.iter().map(|waiting| waiting.event.as_ref());
+        let dead = self.held.dead.iter().map(|letter| &letter.event);
+        waiting.chain(dead).map(|event| Epoch(event.consent_epoch)).min()
+    }
+
+    /// Whether something is still to be written.
+    #[must_use]
+    pub const fn owes(&self) -> bool {
+        self.log.owes()
+    }
+
+    /// Writes what could not be written before.
+    ///
+    /// # Errors
+    /// [`FramesError`]: the disk still does not take it.
+    pub fn mend(&mut self) -> Result<(), FramesError> {
+        if self.owes() { self.settle() } else { Ok(()) }
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> OutboxStats {
-        OutboxStats { pending: self.pending.len() as u64, ..self.stats }
-    }
-
-    /// What the server refused, oldest first.
-    pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter> {
-        self.dead.iter()
-    }
-
-    fn push(&mut self, item: Item) -> Vec<Entry> {
-        self.stats.queued += 1;
-        let mut entries = vec![Entry::Queued { item: item.clone() }];
-        self.pending.push_back(item);
-        // What is under way stays whole: the oldest that is not part of it goes.
-        if self.pending.len() > MAX_QUEUED
-            && let Some(oldest) = self.pending.remove(self.in_flight)
-        {
-            self.stats.dropped += 1;
-            entries.push(Entry::Done { id: oldest.id() });
+        OutboxStats {
+            dropped: self.held.drops.total(),
+            drops: self.held.drops,
+            pending: self.held.pending.len() as u64,
+            pending_bytes: self.held.bytes as u64,
+            dead: self.held.dead.len() as u64,
+            ..self.stats
         }
-        entries
     }
 
-    fn finish(&mut self, sent: usize, verdict: impl Fn(Uuid) -> Verdict) -> Vec<Entry> {
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> Vec<&Event> {
+        self.held.pending.iter().map(|waiting| waiting.event.as_ref()).collect()
+    }
+
+    /// Makes the event of a draft, unless it may not be queued.
+    fn number(&mut self, draft: Draft, sharing: &Sharing) -> Result<Waiting, QueueError> {
+        let draft = sharing.check(draft)?;
+        let sequence = self.held.last_sequence.saturating_add(1);
+        let event = Box::new(Event {
+            id: Uuid::now_v7(),
+            sequence,
+            device: sharing.record.device,
+            person: sharing.record.person,
+            session: draft.session,
+            consent_record: sharing.record.id,
+            consent_epoch: sharing.record.epoch,
+            modalities: draft.modalities,
+            at_unix_ms: draft.at_unix_ms,
+            at_session_ms: draft.at.as_millis(),
+            body: draft.body,
+        });
+        let json = serde_json::to_vec(&event).map_err(|_| QueueError::NotJson)?;
+        if json.len() > MAX_BATCH_BYTES {
+            return Err(QueueError::TooLarge { bytes: json.len(), most: MAX_BATCH_BYTES });
+        }
+        // JSON writes a number that is not finite as null, which nobody could read back.
+        serde_json::from_slice::<Event>(&json).map_err(|_| QueueError::NotJson)?;
+        self.held.last_sequence = sequence;
+        Ok(Waiting { event, bytes: json.len(), kept_unix_ms: self.held.latest_unix_ms })
+    }
+
+    /// Takes the first `sent` items apart by their verdicts; gives the entries to write.
+    fn finish(&mut self, sent: usize, mut verdict: impl FnMut(Uuid) -> Verdict) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut again = VecDeque::new();
-        for item in self.pending.drain(..sent) {
-            let id = item.id();
+        let mut place = 0;
+        for _ in 0..sent {
+            let Some(id) = self.held.pending.get(place).map(|waiting| waiting.event.id) else {
+                break;
+            };
             match verdict(id) {
-                Verdict::Retry => {
-                    again.push_back(item);
-                    continue;
+                Verdict::Retry => place += 1,
+                Verdict::Stored | Verdict::Duplicate => {
+                    self.stats.acknowledged += 1;
+                    self.held.remove(place);
+                    entries.push(Entry::Done { id });
                 }
-                Verdict::Stored | Verdict::Duplicate => self.stats.acknowledged += 1,
                 Verdict::Rejected { code, detail } => {
+                    let Some(waiting) = self.held.remove(place) else { break };
                     self.stats.rejected += 1;
-                    self.dead.push_back(DeadLetter { item, code, detail });
+                    let letter = DeadLetter { event: *waiting.event, code, detail };
+                    self.held.dead.push(letter.clone(), &self.limits);
+                    entries.push(Entry::Rejected { letter: Box::new(letter) });
                 }
             }
-            entries.push(Entry::Done { id });
         }
-        again.append(&mut self.pending);
-        self.pending = again;
-        let excess = self.dead.len().saturating_sub(MAX_DEAD);
-        self.dead.drain(..excess);
         entries
     }
-}
 
-fn check(permits: &[Permit<Share>], modalities: &[Modality]) -> Result<(), Refused> {
-    let purpose = Purpose::Share;
-    modalities.iter().try_for_each(|&modality| {
-        let permit = permits.iter().find(|p| p.modality() == modality);
-        permit.ok_or(Refused::NotGranted { modality, purpose })?.check()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::consent::Gate;
-    use proptest::prelude::*;
-    use protocol::event::ItemVerdict;
-
-    fn granted() -> (Gate, Vec<Permit<Share>>) {
-        let gate = Gate::new(Uuid::from_u128(1), Uuid::from_u128(2));
-        gate.grant("1", &[(Modality::Behaviour, Purpose::Share)], None, 0);
-        let permits = vec![gate.permit(Modality::Behaviour).unwrap()];
-        (gate, permits)
+    fn keep_caps(&mut self) {
+        let excess = self.held.excess(self.in_flight, &self.limits);
+        self.dropped(&excess);
     }
 
-    fn draft() -> Draft {
-        Draft {
-            session: Uuid::nil(),
-            modalities: vec![Modality::Behaviour],
-            at: Nanos::ZERO,
-            at_unix_ms: 0,
-            body: EventBody::SessionStarted { sdk_version: "test".into() },
+    /// Counts what was taken out. The disk learns of it with the next write: until then a crash
+    /// brings back both the items and the count.
+    fn dropped(&mut self, items: &[(DropReason, Uuid)]) {
+        if items.is_empty() {
+            return;
         }
-    }
-
-    fn filled(count: usize) -> (Outbox, Vec<Entry>) {
-        let (gate, permits) = granted();
-        let mut outbox = Outbox::restore(Vec::new());
-        let mut entries = Vec::new();
-        for _ in 0..count {
-            entries.extend(outbox.queue(draft(), &permits, &gate.record()).unwrap());
+        for (reason, _) in items {
+            self.held.drops.count(*reason, 1);
         }
-        (outbox, entries)
+        let ids = items.iter().map(|(_, id)| *id).collect();
+        self.log.owe([Entry::Dropped { ids, dropped: self.held.drops }]);
     }
 
-    fn next_batch(outbox: &mut Outbox, now: Nanos, now_unix_ms: i64) -> Option<EventBatch> {
-        match outbox.next(now, now_unix_ms)? {
-            Delivery::Events(batch) => Some(batch),
-            Delivery::Outcome(outcome) => panic!("{outcome:?}"),
-        }
+    fn write(&mut self, entries: &[Entry]) -> Result<(), FramesError> {
+        let written = self.log.append(entries, || self.held.snapshot());
+        written.inspect_err(|_| self.stats.disk_failures += 1)
     }
 
-    fn outcome() -> OutcomeDraft {
-        OutcomeDraft {
-            session: Uuid::nil(),
-            at_unix_ms: 0,
-            kind: OutcomeKind::Declined,
-            sku: "a".into(),
-            revision: 0,
-            paid: None,
-        }
+    fn settle(&mut self) -> Result<(), FramesError> {
+        self.write(&[])
     }
 
-    #[test]
-    fn an_outcome_goes_in_its_turn_and_by_itself() {
-        let (gate, permits) = granted();
-        let (mut outbox, _) = filled(2);
-        outbox.queue_outcome(outcome(), &permits, &gate.record()).unwrap();
-        outbox.queue(draft(), &permits, &gate.record()).unwrap();
-        let batch = next_batch(&mut outbox, Nanos::ZERO, 0).unwrap();
-        assert_eq!(batch.events.len(), 2);
-        outbox.reply(Nanos::ZERO, verdicts(&batch, |_| Verdict::Stored), 0.0);
-        let Some(Delivery::Outcome(sent)) = outbox.next(Nanos::ZERO, 0) else { panic!() };
-        assert_eq!(sent.kind, OutcomeKind::Declined);
-        let stored = ItemVerdict { id: sent.id, verdict: Verdict::Stored };
-        outbox.reply(Nanos::ZERO, Reply::Verdicts(BatchReply { verdicts: vec![stored] }), 0.0);
-        assert_eq!(next_batch(&mut outbox, Nanos::ZERO, 0).unwrap().events[0].sequence, 3);
-        gate.withdraw(0);
-        assert!(outbox.queue_outcome(outcome(), &permits, &gate.record()).is_err());
-    }
-
-    fn verdicts(batch: &EventBatch, verdict: impl Fn(usize) -> Verdict) -> Reply {
-        let all = batch.events.iter().enumerate();
-        Reply::Verdicts(BatchReply {
-            verdicts: all.map(|(k, e)| ItemVerdict { id: e.id, verdict: verdict(k) }).collect(),
-        })
-    }
-
-    #[test]
-    fn c2_nothing_is_queued_without_a_valid_permit() {
-        let (gate, permits) = granted();
-        let mut outbox = Outbox::restore(Vec::new());
-        let eda = Draft { modalities: vec![Modality::Eda], ..draft() };
-        assert!(outbox.queue(eda, &permits, &gate.record()).is_err());
-        gate.withdraw(0);
-        assert_eq!(outbox.queue(draft(), &permits, &gate.record()), Err(Refused::Superseded));
-        assert_eq!(outbox.stats(), OutboxStats::default());
-    }
-
-    #[test]
-    fn s2_only_a_verdict_removes_an_event() {
-        let (mut outbox, _) = filled(4);
-        let batch = next_batch(&mut outbox, Nanos::ZERO, 0).unwrap();
-        assert!(next_batch(&mut outbox, Nanos::ZERO, 0).is_none(), "one batch at a time");
-        let rejected = Verdict::Rejected { code: ErrorCode::Invalid, detail: "bad".into() };
-        let table = [Verdict::Stored, Verdict::Retry, rejected, Verdict::Duplicate];
-        let done = outbox.reply(Nanos::ZERO, verdicts(&batch, |k| table[k].clone()), 1.0);
-        assert_eq!(done.len(), 3);
-        let stats = outbox.stats();
-        assert_eq!((stats.acknowledged, stats.rejected, stats.pending), (2, 1, 1));
-        assert_eq!(outbox.dead_letters().next().unwrap().detail, "bad");
-        let again = next_batch(&mut outbox, Nanos::ZERO, 0).unwrap();
-        assert_eq!(again.events[0].id, batch.events[1].id);
-    }
-
-    #[test]
-    fn s3_s4_offline_waits_longer_and_longer_and_drops_nothing() {
-        let (mut outbox, _) = filled(2);
-        let mut now = Nanos::ZERO;
-        for expected_ms in [250, 500, 1_000] {
-            next_batch(&mut outbox, now, 0).unwrap();
-            outbox.reply(now, Reply::Later(None), 1.0);
-            assert!(next_batch(&mut outbox, now, 0).is_none());
-            assert_eq!(outbox.due().unwrap().since(now).as_millis(), expected_ms);
-            now = outbox.due().unwrap();
-        }
-        next_batch(&mut outbox, now, 0).unwrap();
-        outbox.reply(now, Reply::Later(Some(Duration::from_secs(3_600))), 0.0);
-        assert_eq!(outbox.due().unwrap().since(now), LONGEST_WAIT, "Retry-After is capped");
-        assert_eq!(outbox.stats().pending, 2);
-    }
-
-    #[test]
-    fn s4_a_batch_that_is_too_large_is_halved() {
-        let (mut outbox, _) = filled(8);
-        for expected in [8, 4, 2, 1] {
-            assert_eq!(next_batch(&mut outbox, Nanos::ZERO, 0).unwrap().events.len(), expected);
-            outbox.reply(Nanos::ZERO, Reply::TooLarge, 0.0);
-        }
-        assert_eq!((outbox.stats().rejected, outbox.stats().pending), (1, 7));
-    }
-
-    #[test]
-    fn s8_purging_leaves_only_the_sequence() {
-        let (mut outbox, _) = filled(3);
-        next_batch(&mut outbox, Nanos::ZERO, 0);
-        assert_eq!(outbox.purge(), [Entry::Sequence { last: 3 }]);
-        assert_eq!((outbox.stats().purged, outbox.stats().pending), (3, 0));
-        assert!(outbox.reply(Nanos::ZERO, Reply::Later(None), 0.0).is_empty());
-        assert_eq!(Outbox::restore(outbox.snapshot()).last_sequence, 3);
-    }
-
-    proptest! {
-        /// Whatever the server answers: nothing is lost, nothing counted twice, and the journal
-        /// restores exactly what is pending.
-        #[test]
-        fn accounts_balance(steps in prop::collection::vec((0u8..5, 0usize..4), 1..60)) {
-            let (gate, permits) = granted();
-            let mut outbox = Outbox::restore(Vec::new());
-            let mut journal = Vec::new();
-            let mut now = Nanos::ZERO;
-            for (kind, count) in steps {
-                for _ in 0..count {
-                    let entries = outbox.queue(draft(), &permits, &gate.record());
-                    journal.extend(entries.unwrap());
-                }
-                now = now + Duration::from_secs(61);
-                let Some(batch) = next_batch(&mut outbox, now, 0) else { continue };
-                let reply = match kind {
-                    0 => Reply::Later(None),
-                    1 => Reply::TooLarge,
-                    2 => Reply::Refused(ErrorCode::NoConsent, String::new()),
-                    3 => verdicts(&batch, |_| Verdict::Stored),
-                    _ => verdicts(&batch, |k| [Verdict::Retry, Verdict::Duplicate][k % 2].clone()),
-                };
-                journal.extend(outbox.reply(now, reply, 1.0));
-            }
-            let s = outbox.stats();
-            prop_assert_eq!(s.queued, s.acknowledged + s.rejected + s.pending);
-            let restored = Outbox::restore(journal);
-            prop_assert_eq!(restored.pending, outbox.pending);
-        }
+    fn rewrite(&mut self) -> Result<(), FramesError> {
+        let written = self.log.replace(&self.held.snapshot());
+        written.inspect_err(|_| self.stats.disk_failures += 1)
     }
 }

@@ -1,401 +1,264 @@
-//! The task that moves the outbox over HTTPS.
+//! The task behind a [`SyncHandle`](super::SyncHandle): carries the client's requests over HTTPS,
+//! and the client's disk work to a thread that may wait for it.
 
 use super::{
-    Delivery, Draft, Entry, Journal, JournalError, Outbox, OutboxStats, OutcomeDraft, Reply,
+    address::Address,
+    answer::Answer,
+    client::{Client, Outgoing},
+    draft::{Draft, QueueError},
+    entry::DeadLetter,
+    handle::{PurgeError, Stand},
+    trouble::Effect,
 };
-use crate::{
-    clock::Nanos,
-    consent::{Gate, Permit, Refused, Share},
+use crate::clock::Nanos;
+use reqwest::{
+    Response,
+    header::{DATE, HeaderName, RETRY_AFTER},
 };
-use futures::future::BoxFuture;
-use protocol::{
-    consent::{ConsentRecord, ConsentState, Modality},
-    event::BatchReply,
-    problem::Problem,
-};
-use reqwest::{Client, StatusCode, Url, header::RETRY_AFTER};
-use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    path::PathBuf,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
-    time::{sleep_until, timeout},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep_until},
 };
+use uuid::Uuid;
 
-/// Commands that wait for the task; a caller waits when it is full.
-const COMMANDS: usize = 1_024;
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Wait before a consent record is posted again.
-const CONSENT_RETRY: Duration = Duration::from_secs(1);
+/// Bytes of an answer that are read; more is not an answer of ours.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Where events go.
-#[derive(Debug, Clone)]
-pub struct SyncConfig {
-    /// The server, such as `https://attune.example`.
-    pub server: String,
-    /// The folder of the outbox.
-    pub folder: PathBuf,
-    /// How long events are gathered before they are sent.
-    pub gather: Duration,
-}
-
-/// Why synchronisation cannot start.
-#[derive(Debug, Error)]
-pub enum SyncError {
-    /// The address cannot be used.
-    #[error("{address:?} is not the address of a server ({reason}): write https://HOST[:PORT]")]
-    Address {
-        /// As given.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The outbox cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
-/// What the task counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct SyncStats {
-    /// The queue.
-    pub outbox: OutboxStats,
-    /// Requests that got no usable answer.
-    pub failures: u64,
-    /// Events refused at the queue: no permit to share.
-    pub not_permitted: u64,
-    /// Whether the newest consent record has reached the server.
-    pub consent_posted: bool,
-}
-
-/// The running task. Dropping the handle lets it end after what it is doing.
+/// What a handle asks for.
 #[derive(Debug)]
-pub struct SyncHandle {
-    commands: mpsc::Sender<Command>,
-    stats: watch::Receiver<SyncStats>,
-    task: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-enum Command {
-    Event(Box<Draft>),
-    Outcome(Box<OutcomeDraft>),
-    Consent(Box<ConsentRecord>),
-    Purge(Box<ConsentRecord>, oneshot::Sender<()>),
+pub(super) enum Command {
+    Event(Box<Draft>, Option<oneshot::Sender<Result<Uuid, QueueError>>>),
+    ConsentChanged,
+    Purge(oneshot::Sender<Result<(), PurgeError>>),
     Drain(oneshot::Sender<()>),
+    DeadLetters(oneshot::Sender<Vec<DeadLetter>>),
+    ClearDeadLetters(oneshot::Sender<Result<(), PurgeError>>),
 }
 
-impl SyncHandle {
-    /// Queues an event; waits while the task is behind.
-    pub async fn queue(&self, draft: Draft) {
-        // The task ends only with this handle: a closed channel means shutdown is under way.
-        let _ = self.commands.send(Command::Event(Box::new(draft))).await;
-    }
-
-    /// Queues the end of an interaction.
-    pub async fn queue_outcome(&self, draft: OutcomeDraft) {
-        let _ = self.commands.send(Command::Outcome(Box::new(draft))).await;
-    }
-
-    /// Tells the server what the person agreed to. Events wait until it knows.
-    pub async fn consent(&self, record: ConsentRecord) {
-        let _ = self.commands.send(Command::Consent(Box::new(record))).await;
-    }
-
-    /// Consent was withdrawn: purges the queue, memory and disk, then tells the server. Returns
-    /// once the disk is clean.
-    pub async fn purge(&self, record: ConsentRecord) {
-        let (done, wait) = oneshot::channel();
-        let _ = self.commands.send(Command::Purge(Box::new(record), done)).await;
-        let _ = wait.await;
-    }
-
-    /// Sends what is queued, for at most `limit`; true when nothing is left.
-    pub async fn drain(&self, limit: Duration) -> bool {
-        let (done, wait) = oneshot::channel();
-        let _ = self.commands.send(Command::Drain(done)).await;
-        timeout(limit, wait).await.is_ok_and(|sent| sent.is_ok())
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> SyncStats {
-        *self.stats.borrow()
-    }
-
-    /// Ends the task; what is queued stays on disk.
-    pub async fn stop(self) {
-        drop(self.commands);
-        let _ = self.task.await;
-    }
-}
-
-/// Opens the outbox and starts the task.
-///
-/// # Errors
-/// [`SyncError`] when the address or the folder cannot be used.
-pub fn spawn(config: &SyncConfig, gate: Gate) -> Result<SyncHandle, SyncError> {
-    let bad = |reason: String| SyncError::Address { address: config.server.clone(), reason };
-    let server = Url::parse(&config.server).map_err(|e| bad(e.to_string()))?;
-    if !matches!(server.scheme(), "http" | "https") {
-        return Err(bad(format!("the scheme is {}", server.scheme())));
-    }
-    let endpoint = |path| server.join(path).map_err(|e| bad(e.to_string()));
-    let (journal, entries, _torn) = Journal::open(&config.folder.join("outbox.journal"))?;
-    // The provider may be set already, by the app or by another session.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
-    let (commands, inbox) = mpsc::channel(COMMANDS);
-    let (publish, stats) = watch::channel(SyncStats::default());
-    let uploader = Uploader {
-        client,
-        events: endpoint("/v1/events")?,
-        outcomes: endpoint("/v1/outcomes")?,
-        consents: endpoint("/v1/consents")?,
-        gather: config.gather,
-        gate,
-        outbox: Outbox::restore(entries),
-        journal,
-        consent: None,
-        drains: Vec::new(),
-        origin: Instant::now(),
-        stats: SyncStats::default(),
-        publish,
-    };
-    Ok(SyncHandle { commands, stats, task: tokio::spawn(uploader.run(inbox)) })
-}
-
-struct Uploader {
-    client: Client,
-    events: Url,
-    outcomes: Url,
-    consents: Url,
-    gather: Duration,
-    gate: Gate,
-    outbox: Outbox,
-    journal: Journal,
-    /// The newest record, until the server has it.
-    consent: Option<Box<ConsentRecord>>,
-    drains: Vec<oneshot::Sender<()>>,
-    origin: Instant,
-    stats: SyncStats,
-    publish: watch::Sender<SyncStats>,
-}
-
-/// What came of a request.
-enum Done {
-    Consent(bool),
-    Items(Reply),
+pub(super) struct Uploader {
+    pub(super) http: reqwest::Client,
+    pub(super) address: Address,
+    /// The zero of session time.
+    pub(super) origin: Instant,
+    pub(super) drains: Vec<oneshot::Sender<()>>,
+    /// Submitted, but the channel was full.
+    pub(super) overrun: Arc<AtomicU64>,
+    pub(super) stand: watch::Sender<Stand>,
 }
 
 impl Uploader {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
-        let mut consent_due = Instant::now();
-        let mut request: Option<BoxFuture<'static, Done>> = None;
+    pub(super) async fn run(mut self, mut client: Client, mut inbox: mpsc::Receiver<Command>) {
+        let mut request = Request::default();
+        let mut commands = Vec::new();
         loop {
-            self.report();
-            let wake = wake(if request.is_some() { None } else { self.due(consent_due) });
+            self.report(&mut client);
+            let due = client.due().map(|due| self.origin + Duration::from_nanos(due.0));
             tokio::select! {
                 biased;
-                command = inbox.recv() => {
-                    let Some(command) = command else { return };
-                    let mut next = Some(command);
-                    // What waits is taken together.
-                    while let Some(command) = next {
-                        if matches!(command, Command::Consent(_) | Command::Purge(..)) {
-                            consent_due = Instant::now();
-                            // What is on its way was agreed to under another record (C4).
-                            request = None;
-                            self.outbox.abandon();
-                        }
-                        self.take(command);
-                        next = inbox.try_recv().ok();
+                count = inbox.recv_many(&mut commands, GROUP) => {
+                    if count == 0 {
+                        return;
+                    }
+                    // What is on its way was agreed to under another record (C4).
+                    if commands.iter().any(Command::changes_consent) {
+                        request.abort();
+                    }
+                    let group = std::mem::take(&mut commands);
+                    let overrun = self.overrun.swap(0, Ordering::AcqRel);
+                    let Some((back, drains)) = self.blocking(client, move |client, now, wall| {
+                        client.overrun(overrun);
+                        carry_out(client, group, now, wall)
+                    }).await else { return };
+                    client = back;
+                    self.drains.extend(drains);
+                }
+                answer = request.answer() => {
+                    let dice = fastrand::f64();
+                    let Some((back, effects)) = self.blocking(client, move |client, now, wall| {
+                        client.answer(now, wall, answer, dice)
+                    }).await else { return };
+                    client = back;
+                    self.tell(effects);
+                }
+                () = wake(due) => {
+                    let Some((back, outgoing)) =
+                        self.blocking(client, Client::poll).await else { return };
+                    client = back;
+                    if let Some(outgoing) = outgoing {
+                        request = self.send(outgoing);
                     }
                 }
-                done = answer(&mut request) => {
-                    request = None;
-                    if let Done::Consent(false) = done {
-                        consent_due = Instant::now() + CONSENT_RETRY;
-                    }
-                    self.done(done);
-                }
-                () = wake => request = self.send(),
             }
         }
     }
 
-    /// When something is to be sent next.
-    fn due(&self, consent_due: Instant) -> Option<Instant> {
-        if self.consent.is_some() {
-            return Some(consent_due);
-        }
-        let at = self.origin + Duration::from_nanos(self.outbox.due()?.0);
-        let gather = if self.drains.is_empty() { self.gather } else { Duration::ZERO };
-        Some(at.max(Instant::now() + gather))
+    /// Lets the client work where waiting for the disk stalls nobody. `None` only when the runtime
+    /// is shutting down.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        mut client: Client,
+        work: impl FnOnce(&mut Client, Nanos, i64) -> T + Send + 'static,
+    ) -> Option<(Client, T)> {
+        let now = Nanos::ZERO + self.origin.elapsed();
+        let done = spawn_blocking(move || {
+            let came = work(&mut client, now, unix_ms());
+            (client, came)
+        });
+        done.await.ok()
     }
 
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Event(draft) => {
-                self.queue(|o, permits, record| o.queue(*draft, permits, record))
+    fn send(&self, outgoing: Outgoing) -> Request {
+        let mut request = self.http.post(self.address.at(outgoing.path));
+        for (name, value) in outgoing.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(outgoing.body);
+        Request(Some(tokio::spawn(async move { read(request.send().await.ok()?).await })))
+    }
+
+    fn tell(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Effect::Trouble(trouble) = effect {
+                // Its name alone: what a server or a disk says may hold anything (C12).
+                protocol::log!(warn, "synchronisation met trouble", trouble = trouble.name());
+                self.stand.send_modify(|stand| stand.trouble = Some(trouble));
             }
-            Command::Outcome(draft) => {
-                self.queue(|o, permits, record| o.queue_outcome(*draft, permits, record));
-            }
-            Command::Consent(record) => self.consent = Some(record),
-            Command::Purge(record, done) => {
-                let entries = self.outbox.purge();
-                let written = self.journal.rewrite(&entries);
-                self.note(written);
-                self.consent = Some(record);
-                // The caller may have gone; the purge stands.
+        }
+    }
+
+    fn report(&mut self, client: &mut Client) {
+        let stats = client.stats();
+        self.stand.send_if_modified(|stand| {
+            let changed = stand.stats != stats;
+            stand.stats = stats;
+            changed
+        });
+        if client.is_done() {
+            for done in self.drains.drain(..) {
+                // Who asked may have gone.
                 let _ = done.send(());
             }
-            Command::Drain(done) => self.drains.push(done),
+        }
+        if client.halted().is_some() {
+            self.drains.clear();
+        }
+        self.drains.retain(|done| !done.is_closed());
+        client.flush(!self.drains.is_empty());
+    }
+}
+
+/// Commands taken together at most: one write for all the drafts among them.
+const GROUP: usize = 1_024;
+
+impl Command {
+    const fn changes_consent(&self) -> bool {
+        matches!(self, Self::ConsentChanged | Self::Purge(_))
+    }
+}
+
+/// Carries out commands in their order; drafts that follow one another share one write. Who asked
+/// may have gone; what was asked stands. Gives those who wait for the queue to be empty.
+fn carry_out(
+    client: &mut Client,
+    commands: Vec<Command>,
+    now: Nanos,
+    wall_unix_ms: i64,
+) -> Vec<oneshot::Sender<()>> {
+    let (mut drafts, mut callers, mut drains) = (Vec::new(), Vec::new(), Vec::new());
+    let queue = |client: &mut Client, drafts: &mut Vec<Draft>, callers: &mut Vec<_>| {
+        let results = client.enqueue(now, wall_unix_ms, std::mem::take(drafts));
+        for (caller, result) in callers.drain(..).zip(results) {
+            let caller: Option<oneshot::Sender<_>> = caller;
+            if let Some(caller) = caller {
+                let _ = caller.send(result);
+            }
+        }
+    };
+    for command in commands {
+        if !matches!(command, Command::Event(..)) {
+            queue(client, &mut drafts, &mut callers);
+        }
+        match command {
+            Command::Event(draft, caller) => {
+                drafts.push(*draft);
+                callers.push(caller);
+            }
+            Command::ConsentChanged => client.consent_changed(now),
+            Command::Purge(caller) => {
+                drop(caller.send(client.purge(now).map_err(PurgeError::disk)))
+            }
+            Command::DeadLetters(caller) => {
+                drop(caller.send(client.outbox().dead_letters().cloned().collect()));
+            }
+            Command::ClearDeadLetters(caller) => {
+                drop(caller.send(client.clear_dead_letters().map_err(PurgeError::disk)));
+            }
+            Command::Drain(caller) => drains.push(caller),
         }
     }
+    queue(client, &mut drafts, &mut callers);
+    drains
+}
 
-    fn queue(
-        &mut self,
-        into: impl FnOnce(&mut Outbox, &[Permit<Share>], &ConsentRecord) -> Result<Vec<Entry>, Refused>,
-    ) {
-        let permits: Vec<Permit<Share>> =
-            Modality::ALL.iter().filter_map(|m| self.gate.permit(*m).ok()).collect();
-        match into(&mut self.outbox, &permits, &self.gate.record()) {
-            Ok(entries) => self.write(&entries),
-            Err(_) => self.stats.not_permitted += 1,
-        }
+/// The request under way, if any; given up when dropped.
+#[derive(Default)]
+struct Request(Option<JoinHandle<Option<Answer>>>);
+
+impl Request {
+    /// The answer; never, while nothing is under way.
+    async fn answer(&mut self) -> Option<Answer> {
+        let Some(task) = &mut self.0 else { return std::future::pending().await };
+        let answer = task.await.ok().flatten();
+        self.0 = None;
+        answer
     }
 
-    /// Begins what is due: the consent record before any event.
-    fn send(&mut self) -> Option<BoxFuture<'static, Done>> {
-        if let Some(record) = self.consent.as_deref() {
-            let request = self.client.post(self.consents.clone()).json(record).send();
-            return Some(Box::pin(async {
-                Done::Consent(matches!(request.await, Ok(r) if r.status().is_success()))
-            }));
+    fn abort(&mut self) {
+        *self = Self(None);
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
         }
-        // Consent may have changed since these were queued: look again before they leave (C2).
-        if self.gate.record().state == ConsentState::Withdrawn {
-            let entries = self.outbox.purge();
-            let written = self.journal.rewrite(&entries);
-            self.note(written);
+    }
+}
+
+/// Reads an answer; `None` when it breaks off.
+async fn read(mut response: Response) -> Option<Answer> {
+    let header = |name: HeaderName| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return None;
         }
-        match self.outbox.next(self.now(), unix_ms())? {
-            Delivery::Events(batch) => {
-                let request = self.client.post(self.events.clone()).json(&batch).send();
-                Some(Box::pin(async { Done::Items(reply(request.await, body).await) }))
-            }
-            Delivery::Outcome(outcome) => {
-                let request = self.client.post(self.outcomes.clone()).json(&outcome).send();
-                Some(Box::pin(async { Done::Items(reply(request.await, single).await) }))
-            }
-        }
+        body.extend_from_slice(&chunk);
     }
-
-    fn done(&mut self, done: Done) {
-        match done {
-            Done::Consent(true) => self.consent = None,
-            Done::Consent(false) => self.stats.failures += 1,
-            Done::Items(reply) => {
-                self.stats.failures += u64::from(matches!(reply, Reply::Later(_)));
-                let entries = self.outbox.reply(self.now(), reply, fastrand::f64());
-                self.write(&entries);
-                if self.journal.wants_compaction(self.outbox.stats().pending as usize) {
-                    let written = self.journal.rewrite(&self.outbox.snapshot());
-                    self.note(written);
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, entries: &[Entry]) {
-        if !entries.is_empty() {
-            let written = self.journal.append(entries);
-            self.note(written);
-        }
-    }
-
-    /// A disk that fails does not stop the loop; it is counted, and said without any content.
-    fn note(&mut self, written: Result<(), JournalError>) {
-        if let Err(error) = written {
-            self.stats.failures += 1;
-            tracing::warn!(%error, "the outbox could not be written");
-        }
-    }
-
-    fn report(&mut self) {
-        let outbox = self.outbox.stats();
-        self.stats = SyncStats { outbox, consent_posted: self.consent.is_none(), ..self.stats };
-        self.publish.send_replace(self.stats);
-        if outbox.pending == 0 && self.consent.is_none() {
-            for done in self.drains.drain(..) {
-                let _ = done.send(());
-            }
-        }
-    }
-
-    fn now(&self) -> Nanos {
-        Nanos::ZERO + self.origin.elapsed()
-    }
+    Some(Answer { status, retry_after, date, body })
 }
 
 async fn wake(at: Option<Instant>) {
     match at {
-        Some(at) => sleep_until(at.into()).await,
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
 
-async fn answer(request: &mut Option<BoxFuture<'static, Done>>) -> Done {
-    match request {
-        Some(request) => request.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What an answer means; `read` takes the verdicts out of a good one.
-async fn reply<F: Future<Output = Option<BatchReply>>>(
-    response: reqwest::Result<reqwest::Response>,
-    read: impl FnOnce(reqwest::Response) -> F,
-) -> Reply {
-    let Ok(response) = response else { return Reply::Later(None) };
-    let status = response.status();
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-    let wait = seconds.map(Duration::from_secs);
-    match status {
-        _ if status.is_success() => {
-            read(response).await.map_or(Reply::Later(None), Reply::Verdicts)
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => Reply::TooLarge,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Reply::Later(wait),
-        _ if status.is_server_error() => Reply::Later(wait),
-        _ => match body::<Problem>(response).await {
-            Some(problem) => Reply::Refused(problem.code, problem.detail),
-            // Not our server's answer, a captive portal's perhaps: keep everything.
-            None => Reply::Later(None),
-        },
-    }
-}
-
-/// The verdict on one item, as a batch of one.
-async fn single(response: reqwest::Response) -> Option<BatchReply> {
-    Some(BatchReply { verdicts: vec![body(response).await?] })
-}
-
-async fn body<T: DeserializeOwned>(response: reqwest::Response) -> Option<T> {
-    response.json().await.ok()
-}
-
-fn unix_ms() -> i64 {
+pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,63 +1,101 @@
-//! `/v1/consents`: what people agreed to, as their devices report it.
+//! `/v1/consents`: what people agreed to, in chains that their devices signed.
 
 use super::{
     ApiError,
-    error::accepted,
-    extract::{Body, PersonDevice},
+    extract::PersonDevice,
     run_to_end,
+    signed::{Signed, SignedBody},
 };
 use crate::{
     app::{App, unix_ms},
     ingest,
+    store::{Action, person_hash},
 };
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use protocol::{
-    consent::ConsentRecord,
-    event::{ItemVerdict, Verdict},
-    problem::{ErrorCode, Problem},
+    consent::{ConsentBatch, ConsentReply, Head, Receipt},
+    key::PublicKey,
+    problem::Problem,
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(post_consent)).routes(routes!(get_consent))
+    OpenApiRouter::new()
+        .routes(routes!(post_consents))
+        .routes(routes!(get_consent))
+        .routes(routes!(get_server_key))
 }
 
-/// Report a consent record
+/// The receipt in force.
+#[derive(Debug, Serialize, ToSchema)]
+struct ConsentInForce {
+    /// The receipt with the highest epoch.
+    receipt: Receipt,
+    /// The server's signature under it.
+    head: Head,
+}
+
+/// The server's key.
+#[derive(Debug, Serialize, ToSchema)]
+struct ServerKey {
+    /// Signs chain heads (Ed25519).
+    key: PublicKey,
+}
+
+/// Report consent receipts
 ///
-/// Send a record before anything made under it. Of the records of a person and device only the
-/// one with the highest epoch counts, whatever the order of arrival. After a withdrawal nothing
-/// made under its epoch or a lower one is stored any more; what was stored before stays until it
-/// is erased.
-#[utoipa::path(post, path = "/v1/consents", tag = "consent", request_body = ConsentRecord,
+/// Send receipts in the order of their chain, before anything made under them, all of one person
+/// and the signing device. A receipt that the server has is recognised. One that leaves a gap or
+/// contradicts the chain is refused with 409, which says from which epoch to send. A withdrawal
+/// that is properly signed always takes effect, whatever became of the rest of the request: what
+/// was made under its epoch or a lower one is deleted, and nothing made under them is stored any
+/// more. The answer is the server's signature under the receipt in force.
+#[utoipa::path(post, path = "/v1/consents", tag = "consent", request_body = ConsentBatch,
+    security(("device_signature" = [])),
     responses(
-        (status = 201, description = "Stored", body = ItemVerdict),
-        (status = 200, description = "Stored before", body = ItemVerdict),
-        (status = "4XX", description = "Refused: 400 malformed, 409 the id or the epoch was used \
-            for another record, 413 too large, 422 invalid", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 200, description = "All are stored, now or before", body = ConsentReply),
+        (status = "4XX", description = "Refused: 400 malformed, 401 not signed by the device, or \
+            an old request number, 403 the pseudonym belongs to another device, 409 a gap or a \
+            fork, 410 the person was erased, 413 too large, 422 invalid or changed",
+            body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Not now", body = Problem,
             content_type = "application/problem+json"),
     ))]
-async fn post_consent(
+async fn post_consents(
     State(app): State<App>,
-    Body(record): Body<ConsentRecord>,
-) -> Result<(StatusCode, Json<ItemVerdict>), ApiError> {
+    SignedBody { signer, body }: SignedBody<ConsentBatch>,
+) -> Result<Json<ConsentReply>, ApiError> {
     run_to_end(async move {
-        let taken = ingest::take_consent(&app.store, &record, unix_ms()).await?;
-        app.live.consent(&record, &taken);
-        Ok(one_item(record.id, accepted(taken.verdict)?))
+        let now = unix_ms();
+        let taken = ingest::take_consents(&app.store, &app.key, &signer, &body, now).await;
+        let mut taken = app.or_refuse(taken, now).await?;
+        app.live.consent(&taken);
+        let Some(refused) = taken.refused.take() else {
+            return Ok(Json(ConsentReply { head: taken.head }));
+        };
+        let about = body.receipts.first().map(|receipt| person_hash(receipt.record.person));
+        if refused.fork {
+            app.guard.note(&app.store, Action::Fork, about, now).await;
+        }
+        let error = ApiError::refused(refused.code, refused.detail);
+        app.refused(&error, None, now).await;
+        Err(error)
     })
     .await
 }
 
-/// The consent record in force
+/// The consent receipt in force
 #[utoipa::path(get, path = "/v1/consents/{person}/{device}", tag = "consent",
-    params(("person" = Uuid, Path, description = "The person's pseudonym"),
-        ("device" = Uuid, Path, description = "The device")),
+    security(("device_signature" = [])),
+    params(("person" = uuid::Uuid, Path, description = "The person's pseudonym"),
+        ("device" = uuid::Uuid, Path, description = "The device, which signs the request")),
     responses(
-        (status = 200, description = "The record with the highest epoch", body = ConsentRecord),
-        (status = "4XX", description = "404 none is known, 422 not two UUIDs", body = Problem,
+        (status = 200, description = "The newest receipt and the server's signature under it",
+            body = ConsentInForce),
+        (status = "4XX", description = "401 not signed by the device, 404 none is known, 410 the \
+            person was erased, 422 not two UUIDs", body = Problem,
             content_type = "application/problem+json"),
         (status = "5XX", description = "Not now", body = Problem,
             content_type = "application/problem+json"),
@@ -65,17 +103,20 @@ async fn post_consent(
 async fn get_consent(
     State(app): State<App>,
     PersonDevice { person, device }: PersonDevice,
-) -> Result<Json<ConsentRecord>, ApiError> {
-    let none = || {
-        let detail = "no consent record is known for this person and device";
-        ApiError::refused(ErrorCode::NotFound, detail)
-    };
-    app.store.in_force(person, device).await?.map(Json).ok_or_else(none)
+    Signed(signer): Signed,
+) -> Result<Json<ConsentInForce>, ApiError> {
+    run_to_end(async move {
+        let (now, chain) = (unix_ms(), (person, device));
+        let found = ingest::consent_in_force(&app.store, &app.key, &signer, chain, now).await;
+        let (receipt, head) = app.or_refuse(found, now).await?;
+        Ok(Json(ConsentInForce { receipt, head }))
+    })
+    .await
 }
 
-/// The answer to an item that came alone: 201 when it is new, 200 when it is not.
-pub(super) fn one_item(id: Uuid, verdict: Verdict) -> (StatusCode, Json<ItemVerdict>) {
-    let new = verdict == Verdict::Stored;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    (status, Json(ItemVerdict { id, verdict }))
+/// The key that the server signs chain heads with
+#[utoipa::path(get, path = "/v1/server-key", tag = "consent",
+    responses((status = 200, description = "Ed25519, hexadecimal", body = ServerKey)))]
+async fn get_server_key(State(app): State<App>) -> Json<ServerKey> {
+    Json(ServerKey { key: app.key.public() })
 }

@@ -1,12 +1,16 @@
 //! Every way a request can fail, and how that reads on the wire.
 
-use crate::store::StoreError;
+use crate::{
+    app::App,
+    ingest::Denied,
+    store::{Action, StoreError},
+};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::{
-    event::Verdict,
+    digest::Digest,
     problem::{ErrorCode, MEDIA_TYPE, Problem},
 };
 use thiserror::Error;
@@ -14,9 +18,14 @@ use thiserror::Error;
 /// Why a request was refused; answered as an RFC 9457 [`Problem`].
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
-    /// 400, 403, 404, 409, 413 or 422, as the code says.
+    /// 400, 401, 403, 404, 409, 410, 413 or 422, as the code says.
     #[error("{detail}")]
     Refused { code: ErrorCode, detail: String },
+    /// 401: the request's number is not new.
+    #[error(
+        "the request number must be greater than {last}: sign the request again with a new one"
+    )]
+    Replayed { last: u64 },
     /// 405: the path is right, the method is not.
     #[error("this path does not take that method: see the allow header and /openapi.json")]
     Method,
@@ -42,8 +51,11 @@ impl ApiError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Refused { code, .. } => *code,
+            Self::Replayed { .. } => ErrorCode::Replayed,
             Self::Method => ErrorCode::NotFound,
-            Self::Store(StoreError::Record(_)) | Self::Internal(_) => ErrorCode::Internal,
+            Self::Store(StoreError::Record(_) | StoreError::Sealed) | Self::Internal(_) => {
+                ErrorCode::Internal
+            }
             Self::Timeout(_) | Self::Streams(_) | Self::Store(_) => ErrorCode::Unavailable,
         }
     }
@@ -70,19 +82,54 @@ impl ApiError {
     }
 }
 
-/// An item that stands alone: refused, it is the request that fails.
-pub(crate) fn accepted(verdict: Verdict) -> Result<Verdict, ApiError> {
-    match verdict {
-        Verdict::Rejected { code, detail } => Err(ApiError::Refused { code, detail }),
-        taken => Ok(taken),
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Refused { code, detail } => Self::Refused { code, detail },
+            Denied::Replayed { last } => Self::Replayed { last },
+            Denied::Store(error) => Self::Store(error),
+        }
     }
 }
+
+impl App {
+    /// Counts a refusal of a request, and writes attacks down.
+    pub(crate) async fn refused(&self, error: &ApiError, about: Option<Digest>, now_unix_ms: i64) {
+        let code = error.code();
+        self.live.refused(code);
+        let action = match code {
+            ErrorCode::Unauthenticated => Action::BadSignature,
+            ErrorCode::Replayed => Action::Replay,
+            _ => return,
+        };
+        self.guard.note(&self.store, action, about, now_unix_ms).await;
+    }
+
+    /// What was asked for, or the counted refusal.
+    pub(crate) async fn or_refuse<T>(
+        &self,
+        result: Result<T, Denied>,
+        now_unix_ms: i64,
+    ) -> Result<T, ApiError> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(denied) => {
+                let error = ApiError::from(denied);
+                self.refused(&error, None, now_unix_ms).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A store's message names the failure of a statement, never a bound value; the server's own
+/// texts hold no value of a request.
+impl protocol::log::LogSafe for ApiError {}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Store(_) | Self::Internal(_) = self {
-            // The message of a store error names the statement's failure, never a bound value.
-            tracing::error!(error = %self, "request failed");
+            protocol::log!(error, "request failed", error = self);
         }
         let (status, code) = (self.status(), self.code());
         let title = match status {
@@ -94,6 +141,10 @@ impl IntoResponse for ApiError {
             code,
             title: title.to_owned(),
             detail: self.detail(),
+            last_request: match self {
+                Self::Replayed { last } => Some(last),
+                _ => None,
+            },
         };
         let mut response = (status, axum::Json(problem)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -106,7 +157,10 @@ const fn title(code: ErrorCode) -> &'static str {
         ErrorCode::Malformed => "malformed body",
         ErrorCode::Invalid => "invalid value",
         ErrorCode::TooLarge => "too large",
+        ErrorCode::Unauthenticated => "not authenticated",
+        ErrorCode::Replayed => "request number not new",
         ErrorCode::NoConsent => "no consent",
+        ErrorCode::Erased => "erased",
         ErrorCode::Conflict => "conflict",
         ErrorCode::NotFound => "not found",
         ErrorCode::Unavailable => "unavailable",

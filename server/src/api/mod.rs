@@ -9,7 +9,8 @@ mod error;
 mod events;
 mod extract;
 mod health;
-mod outcomes;
+mod people;
+mod signed;
 
 pub(crate) use error::ApiError;
 
@@ -22,10 +23,17 @@ use axum::{
     response::Response,
     routing::get,
 };
-use protocol::{event::MAX_BODY_BYTES, problem::ErrorCode};
+use protocol::{
+    event::MAX_BODY_BYTES,
+    problem::ErrorCode,
+    signing::{CONTENT_DIGEST, REQUEST_NUMBER, SIGNATURE, SIGNATURE_INPUT},
+};
 use std::future::Future;
 use tower_http::{set_header::SetResponseHeaderLayer, trace::TraceLayer};
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Sent with every answer: only our own files run, nobody frames or sniffs them, no address leaks,
@@ -45,26 +53,50 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
 #[openapi(
     info(
         title = "Attune",
-        description = "Takes what devices report, as far as people agreed to it. Clients are not \
-            authenticated yet: serve it on loopback only.",
+        description = "Takes what devices report, as far as people agreed to it. Devices sign \
+            their requests; the page and its stream are for the operator and are not protected: \
+            serve them on loopback, or behind something that authenticates.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
         (name = "consent", description = "What people agreed to"),
         (name = "events", description = "What devices report"),
-        (name = "outcomes", description = "How interactions ended"),
+        (name = "people", description = "What a person can ask for"),
         (name = "live", description = "What arrives, as it arrives"),
         (name = "health", description = "For whoever watches the server"),
-    )
+    ),
+    modifiers(&DeviceSignature)
 )]
 struct Document;
+
+/// How requests are signed, for the document.
+struct DeviceSignature;
+
+impl Modify for DeviceSignature {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let description = format!(
+            "HTTP Message Signatures (RFC 9421) in one profile, Ed25519. Four headers: \
+             `{CONTENT_DIGEST}` (RFC 9530, SHA-256 of the body, which may be empty), \
+             `{REQUEST_NUMBER}` (decimal, greater than that of any request of the device before), \
+             `{SIGNATURE_INPUT}` (`attune=(\"@method\" \"@authority\" \"@path\" \"@query\" \
+             \"content-digest\" \"attune-request\");keyid=\"HEX OF THE PUBLIC KEY\";\
+             alg=\"ed25519\"`) and `{SIGNATURE}` (`attune=:BASE64:`). The device's id is the \
+             UUIDv8 of the SHA-256 of its public key. 401 `replayed` names the last number \
+             accepted in `last_request`."
+        );
+        let header = ApiKeyValue::with_description(SIGNATURE, &description);
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(header));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("device_signature", scheme);
+    }
+}
 
 /// Every route of the server.
 pub(crate) fn router(app: App) -> Router {
     let (routes, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(consents::router())
         .merge(events::router())
-        .merge(outcomes::router())
+        .merge(people::router())
         .merge(live::router())
         .merge(health::router())
         .split_for_parts();
@@ -102,6 +134,7 @@ async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Res
     }
 }
 
+/// A method and the pattern of a route: nothing of the request.
 fn span(request: &Request) -> tracing::Span {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
     tracing::info_span!("request", method = %request.method(), route)

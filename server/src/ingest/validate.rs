@@ -2,11 +2,10 @@
 
 use protocol::{
     consent::{ConsentRecord, Modality},
-    event::{Event, EventBody},
+    event::{Event, EventBody, Outcome, OutcomeKind},
     feature::FEATURES,
     intent::IntentEstimate,
     offer::{Money, OfferError, OfferRevision},
-    outcome::{Outcome, OutcomeKind},
 };
 use std::{collections::BTreeMap, ops::RangeInclusive};
 use thiserror::Error;
@@ -69,21 +68,25 @@ pub enum Invalid {
     /// A personalised price without the text the law asks for.
     #[error("a price that differs from body.reference_price needs body.disclosure beside it")]
     Undisclosed,
+    /// A decision without a reason that a person can read and contest.
+    #[error("body.reason is empty: say in plain words why the offer was changed")]
+    NoReason,
     /// A price under zero.
     #[error("{0} cannot be negative")]
     Negative(&'static str),
     /// Paid without buying.
-    #[error("paid is for kind purchased only")]
+    #[error("body.paid is for kind purchased only")]
     PaidForNothing,
 }
 
 pub(super) fn consent(record: &ConsentRecord) -> Result<(), Invalid> {
-    whole("epoch", record.epoch, 0)?;
+    whole("epoch", record.epoch, 1)?;
     // A person's No is never turned away on a formality.
     if crate::consent::is_withdrawal(record) {
         return Ok(());
     }
-    text("notice_version", &record.notice_version)?;
+    text("notice.version", &record.notice.version)?;
+    text("notice.language", &record.notice.language)?;
     at_most("grants", record.grants.len(), MOST_GRANTS)
 }
 
@@ -100,16 +103,16 @@ pub(super) fn event(event: &Event) -> Result<(), Invalid> {
         }
         EventBody::Intent(estimate) => intent(estimate, &event.modalities),
         EventBody::OfferRevised(revision) => offer(revision),
+        EventBody::Outcome(end) => outcome(end),
         EventBody::SessionEnded { samples_lost } => whole("body.samples_lost", *samples_lost, 0),
     }
 }
 
-pub(super) fn outcome(outcome: &Outcome) -> Result<(), Invalid> {
-    whole("consent_epoch", outcome.consent_epoch, 0)?;
-    text("sku", &outcome.sku)?;
+fn outcome(outcome: &Outcome) -> Result<(), Invalid> {
+    text("body.sku", &outcome.sku)?;
     match outcome.paid {
         Some(_) if outcome.kind != OutcomeKind::Purchased => Err(Invalid::PaidForNothing),
-        Some(Money { minor, .. }) if minor < 0 => Err(Invalid::Negative("paid")),
+        Some(Money { minor, .. }) if minor < 0 => Err(Invalid::Negative("body.paid")),
         _ => Ok(()),
     }
 }
@@ -142,7 +145,15 @@ fn intent(estimate: &IntentEstimate, declared: &[Modality]) -> Result<(), Invali
     Ok(())
 }
 
-/// The rule id is part of the type; the rest of C17 is checked here.
+/// Whether an event set a price above the list price it names. That it *is* the list price, and
+/// that the law of the place allows an increase, is not known here.
+pub(super) fn raises_price(event: &Event) -> bool {
+    let EventBody::OfferRevised(revision) = &event.body else { return false };
+    revision.offer.price.minor > revision.reference_price.minor
+}
+
+/// The rule id is part of the type and the grant is asked for with consent; the rest of C17, and
+/// the reason of C18, are checked here.
 fn offer(revision: &OfferRevision) -> Result<(), Invalid> {
     revision.offer.validate()?;
     within("body.propensity", revision.propensity.into(), 0.0..=1.0)?;
@@ -152,6 +163,9 @@ fn offer(revision: &OfferRevision) -> Result<(), Invalid> {
     }
     if reference.minor < 0 {
         return Err(Invalid::Negative("body.reference_price"));
+    }
+    if revision.reason.trim().is_empty() {
+        return Err(Invalid::NoReason);
     }
     let disclosed = revision.disclosure.as_ref().is_some_and(|text| !text.trim().is_empty());
     if price != reference && !disclosed { Err(Invalid::Undisclosed) } else { Ok(()) }
@@ -219,9 +233,9 @@ mod tests {
         assert_eq!(intent(&IntentEstimate::abstained(0, Abstention::NoData), &[]), Ok(()));
     }
 
-    fn check_offer(price: i64, reference: i64, disclosure: Option<&str>, expected: bool) {
+    fn revision(price: i64, reference: i64, disclosure: Option<&str>) -> OfferRevision {
         let euro = |minor| Money { minor, currency: Currency::EUR };
-        let revision = OfferRevision {
+        OfferRevision {
             revision: 1,
             at_ms: 0,
             rule: Rule::Reassure,
@@ -242,8 +256,19 @@ mod tests {
             model_id: "m".into(),
             inputs_digest: "0".into(),
             propensity: 1.0,
-        };
+        }
+    }
+
+    fn check_offer(price: i64, reference: i64, disclosure: Option<&str>, expected: bool) {
+        let revision = revision(price, reference, disclosure);
         assert_eq!(offer(&revision).is_ok(), expected, "{price} {reference} {disclosure:?}");
+    }
+
+    #[test]
+    fn c18_every_decision_carries_a_reason() {
+        let mut silent = revision(100, 100, None);
+        silent.reason = " ".into();
+        assert_eq!(offer(&silent), Err(Invalid::NoReason));
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! What the page shows: the newest of everything, in memory.
 //!
 //! Filled from the database at start and from what is stored afterwards, through the same
-//! functions, so that a reload and a restart show the same. A withdrawal takes what was made before
-//! it off the board at once, though the rows stay until they are erased.
+//! functions, so that a reload and a restart show the same. What a withdrawal, an erasure or age
+//! takes out of the database leaves the board with it.
 
-use crate::{consent::is_withdrawal, counters::Counters};
+use crate::{counters::Counters, store::ReceivedEvent};
 use protocol::{
     consent::{ConsentRecord, Modality},
-    event::{Event, EventBody},
+    event::{Event, EventBody, Outcome},
     feature::FEATURES,
     intent::IntentEstimate,
     offer::OfferRevision,
-    outcome::Outcome,
 };
 use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
@@ -29,7 +28,7 @@ pub(crate) struct Board {
     pub(crate) counters: Counters,
     pub(crate) sessions: VecDeque<Session>,
     pub(crate) revisions: VecDeque<Revision>,
-    pub(crate) outcomes: VecDeque<Outcome>,
+    pub(crate) outcomes: VecDeque<Ended>,
     pub(crate) consents: VecDeque<ConsentRecord>,
 }
 
@@ -41,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) device: Uuid,
     /// The least epoch of its events: what a withdrawal is compared with.
     epoch: u64,
+    /// When the newest of its events arrived.
+    received_unix_ms: i64,
     pub(crate) sdk_version: Option<String>,
     /// The newest session time seen, milliseconds.
     pub(crate) last_at_ms: u64,
@@ -65,40 +66,83 @@ pub(crate) struct Revision {
     person: Uuid,
     device: Uuid,
     epoch: u64,
+    received_unix_ms: i64,
+}
+
+/// One outcome and whose it is.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) session: Uuid,
+    pub(crate) outcome: Outcome,
+    pub(crate) at_unix_ms: i64,
+    person: Uuid,
+    device: Uuid,
+    epoch: u64,
+    received_unix_ms: i64,
 }
 
 impl Board {
-    pub(crate) fn event(&mut self, event: &Event) {
-        self.session(event).take(event);
-        if let EventBody::OfferRevised(revision) = &event.body {
-            self.revisions.push_front(Revision {
-                session: event.session,
-                revision: revision.as_ref().clone(),
-                person: event.person,
-                device: event.device,
-                epoch: event.consent_epoch,
-            });
-            self.revisions.truncate(MOST_ROWS);
+    /// Shows an event; tells whether it is an outcome.
+    pub(crate) fn event(&mut self, received: &ReceivedEvent) -> bool {
+        let ReceivedEvent { event, received_unix_ms } = received;
+        let received_unix_ms = *received_unix_ms;
+        let Event { session, person, device, consent_epoch: epoch, at_unix_ms, .. } = *event;
+        self.session(event).take(event, received_unix_ms);
+        match &event.body {
+            EventBody::OfferRevised(revision) => {
+                let revision = revision.as_ref().clone();
+                let shown = Revision { session, revision, person, device, epoch, received_unix_ms };
+                self.revisions.push_front(shown);
+                self.revisions.truncate(MOST_ROWS);
+                false
+            }
+            EventBody::Outcome(outcome) => {
+                let outcome = outcome.clone();
+                self.outcomes.push_front(Ended {
+                    session,
+                    outcome,
+                    at_unix_ms,
+                    person,
+                    device,
+                    epoch,
+                    received_unix_ms,
+                });
+                self.outcomes.truncate(MOST_ROWS);
+                true
+            }
+            _ => false,
         }
     }
 
-    pub(crate) fn outcome(&mut self, outcome: &Outcome) {
-        self.outcomes.push_front(outcome.clone());
-        self.outcomes.truncate(MOST_ROWS);
-    }
-
-    /// Shows the record in force, and forgets what a withdrawal ended.
-    pub(crate) fn consent(&mut self, arrived: &ConsentRecord, in_force: &ConsentRecord) {
-        let (person, device) = (arrived.person, arrived.device);
+    /// Shows the record in force.
+    pub(crate) fn consent(&mut self, in_force: &ConsentRecord) {
+        let (person, device) = (in_force.person, in_force.device);
         self.consents.retain(|r| (r.person, r.device) != (person, device));
         self.consents.push_front(in_force.clone());
         self.consents.truncate(MOST_ROWS);
-        if is_withdrawal(arrived) {
-            let ended = |p, d, epoch| (p, d) == (person, device) && epoch <= arrived.epoch;
-            self.sessions.retain(|s| !ended(s.person, s.device, s.epoch));
-            self.revisions.retain(|r| !ended(r.person, r.device, r.epoch));
-            self.outcomes.retain(|o| !ended(o.person, o.device, o.consent_epoch));
-        }
+    }
+
+    /// Forgets what a withdrawal ended.
+    pub(crate) fn forget(&mut self, person: Uuid, device: Uuid, withdrawn_epoch: u64) {
+        let ended = |p, d, epoch| (p, d) == (person, device) && epoch <= withdrawn_epoch;
+        self.sessions.retain(|s| !ended(s.person, s.device, s.epoch));
+        self.revisions.retain(|r| !ended(r.person, r.device, r.epoch));
+        self.outcomes.retain(|o| !ended(o.person, o.device, o.epoch));
+    }
+
+    /// Forgets a person.
+    pub(crate) fn forget_person(&mut self, person: Uuid) {
+        self.sessions.retain(|s| s.person != person);
+        self.revisions.retain(|r| r.person != person);
+        self.outcomes.retain(|o| o.person != person);
+        self.consents.retain(|c| c.person != person);
+    }
+
+    /// Forgets what arrived too long ago.
+    pub(crate) fn forget_before(&mut self, derived_unix_ms: i64, behaviour_unix_ms: i64) {
+        self.sessions.retain(|s| s.received_unix_ms >= derived_unix_ms);
+        self.revisions.retain(|r| r.received_unix_ms >= behaviour_unix_ms);
+        self.outcomes.retain(|o| o.received_unix_ms >= behaviour_unix_ms);
     }
 
     /// The event's session, moved to the front.
@@ -118,6 +162,7 @@ impl Session {
             person: event.person,
             device: event.device,
             epoch: event.consent_epoch,
+            received_unix_ms: i64::MIN,
             sdk_version: None,
             last_at_ms: 0,
             ended: None,
@@ -127,7 +172,8 @@ impl Session {
         }
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, event: &Event, received_unix_ms: i64) {
+        self.received_unix_ms = self.received_unix_ms.max(received_unix_ms);
         self.epoch = self.epoch.min(event.consent_epoch);
         self.last_at_ms = self.last_at_ms.max(event.at_session_ms);
         match &event.body {
@@ -147,7 +193,7 @@ impl Session {
                     self.intent = Some(estimate.clone());
                 }
             }
-            EventBody::OfferRevised(_) => {}
+            EventBody::OfferRevised(_) | EventBody::Outcome(_) => {}
             EventBody::SessionEnded { samples_lost } => self.ended = Some(*samples_lost),
         }
     }

@@ -12,8 +12,8 @@ use crate::{
     api::ApiError,
     app::App,
     counters::Counters,
-    ingest::{TakenBatch, TakenConsent},
-    store::{Store, StoreError},
+    ingest::{TakenBatch, TakenConsents},
+    store::{Cutoffs, Expired, Removed, Store, StoreError},
 };
 use axum::{
     extract::State,
@@ -26,9 +26,7 @@ use axum::{
 };
 use board::Board;
 use futures::{Stream, StreamExt, stream};
-use protocol::{
-    consent::ConsentRecord, event::Verdict, outcome::Outcome, problem::ErrorCode, problem::Problem,
-};
+use protocol::problem::{ErrorCode, Problem};
 use serde::Serialize;
 use std::{
     convert::Infallible,
@@ -37,6 +35,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 use view::{PANELS, Panels};
 
 /// Least time between two updates of a page: calm to read, and little work when much arrives.
@@ -61,13 +60,10 @@ impl Live {
     pub(crate) async fn load(store: &Store) -> Result<Self, StoreError> {
         let mut board = Board::default();
         for record in store.recent_consents(ROWS_AT_START).await? {
-            board.consent(&record, &record);
+            board.consent(&record);
         }
         for event in store.recent_events(EVENTS_AT_START).await? {
             board.event(&event);
-        }
-        for outcome in store.recent_outcomes(ROWS_AT_START).await? {
-            board.outcome(&outcome);
         }
         board.counters = Counters::starting_with(store.totals().await?);
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
@@ -78,12 +74,17 @@ impl Live {
         self.lock().counters
     }
 
-    pub(crate) fn consent(&self, record: &ConsentRecord, taken: &TakenConsent) {
+    pub(crate) fn consent(&self, taken: &TakenConsents) {
         self.change(|board| {
-            board.counters.count_rest(&taken.verdict);
-            if let Some(in_force) = &taken.in_force {
-                board.counters.consents += 1;
-                board.consent(record, in_force);
+            board.counters.duplicates += taken.known;
+            board.counters.consents += taken.stored;
+            board.counters.remove(taken.removed);
+            let Some(in_force) = &taken.in_force else { return };
+            if taken.stored > 0 {
+                board.consent(in_force);
+            }
+            if let Some(epoch) = taken.withdrawn {
+                board.forget(in_force.person, in_force.device, epoch);
             }
         });
     }
@@ -92,17 +93,28 @@ impl Live {
         self.change(|board| {
             taken.verdicts.iter().for_each(|item| board.counters.count_rest(&item.verdict));
             board.counters.events += taken.stored.len() as u64;
-            taken.stored.iter().for_each(|event| board.event(event));
+            board.counters.events_taken += taken.stored.len() as u64;
+            let dropped = &mut board.counters.dropped;
+            *dropped = dropped.saturating_add(taken.newly_dropped);
+            for event in &taken.stored {
+                board.counters.outcomes += u64::from(board.event(event));
+            }
         });
     }
 
-    pub(crate) fn outcome(&self, outcome: &Outcome, verdict: &Verdict) {
+    pub(crate) fn erased(&self, person: Uuid, removed: Removed) {
         self.change(|board| {
-            board.counters.count_rest(verdict);
-            if *verdict == Verdict::Stored {
-                board.counters.outcomes += 1;
-                board.outcome(outcome);
-            }
+            board.counters.remove(removed);
+            board.forget_person(person);
+        });
+    }
+
+    pub(crate) fn expired(&self, expired: &Expired, cutoffs: &Cutoffs) {
+        self.change(|board| {
+            let events = expired.derived + expired.behaviour;
+            let (outcomes, receipts) = (expired.outcomes, expired.receipts);
+            board.counters.remove(Removed { events, outcomes, receipts });
+            board.forget_before(cutoffs.derived, cutoffs.behaviour);
         });
     }
 

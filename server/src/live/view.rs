@@ -1,17 +1,17 @@
 //! The board as HTML.
 
 use super::{
-    board::{Board, Session},
+    board::{Board, Ended, Session},
     text,
 };
 use crate::{app::unix_ms, consent::shared_modalities, counters::Refused};
 use askama::Template;
 use protocol::{
     consent::{ConsentRecord, ConsentState, Modality},
+    event::OutcomeKind,
     feature::FEATURES,
     intent::{Abstention, IntentClass, IntentEstimate},
     offer::Rule,
-    outcome::{Outcome, OutcomeKind},
 };
 
 pub(super) const CSS: &str = include_str!("../../assets/live.css");
@@ -39,6 +39,7 @@ pub(super) fn panels(board: &Board) -> askama::Result<Panels> {
             outcomes: counters.outcomes,
             consents: counters.consents,
             duplicates: counters.duplicates,
+            dropped: counters.dropped,
             refused: counters.refused,
         }
         .render()?,
@@ -66,6 +67,7 @@ struct TotalsPanel {
     outcomes: u64,
     consents: u64,
     duplicates: u64,
+    dropped: u64,
     refused: Refused,
 }
 
@@ -264,7 +266,8 @@ fn revision(shown: &super::board::Revision) -> RevisionView {
     }
 }
 
-fn outcome(outcome: &Outcome) -> OutcomeView {
+fn outcome(shown: &Ended) -> OutcomeView {
+    let outcome = &shown.outcome;
     let (kind, label) = match outcome.kind {
         OutcomeKind::Purchased => ("purchased", "Purchased"),
         OutcomeKind::Declined => ("declined", "Declined"),
@@ -276,8 +279,8 @@ fn outcome(outcome: &Outcome) -> OutcomeView {
         sku: outcome.sku.clone(),
         revision: outcome.revision,
         paid: outcome.paid.map(|money| money.to_string()),
-        session: text::short_id(outcome.session),
-        at: text::time_of_day(outcome.at_unix_ms),
+        session: text::short_id(shown.session),
+        at: text::time_of_day(shown.at_unix_ms),
     }
 }
 
@@ -294,7 +297,7 @@ fn consent(record: &ConsentRecord) -> ConsentView {
         state,
         label,
         epoch: record.epoch,
-        notice: record.notice_version.clone(),
+        notice: record.notice.version.clone(),
         shared: shared.into_iter().map(modality_label).collect(),
         at: text::time_of_day(record.at_unix_ms),
     }

@@ -1,18 +1,37 @@
 //! The database: the only module that knows SQL.
 //!
-//! SQLite in one file, write-ahead log, full sync: what was acknowledged survives a power cut. All
-//! writing goes through one connection and starts with `BEGIN IMMEDIATE`, so that a check and the
-//! write it allows see the same data; reading has its own, read-only connections.
+//! SQLite, write-ahead log, full sync: what was acknowledged survives a power cut. All writing goes
+//! through one connection and starts with `BEGIN IMMEDIATE`, so that a check and the write it
+//! allows see the same data; reading has its own, read-only connections.
+//!
+//! Bodies are sealed under a key of the person's own, and the keys live in a second file: with the
+//! key, every copy of a body ends, the backups' included.
 //!
 //! **Invariant.** Nothing here decides. Whether an item may be stored is the business of
 //! [`crate::ingest`], which asks and writes through one [`Writing`].
 
+mod audit;
+mod erasure;
+mod export;
+mod inventory;
+mod keys;
 mod read;
+mod receipts;
+mod retention;
+mod seal;
 mod write;
 
-pub use read::Totals;
-pub use write::{Digest, Writing};
+pub use audit::{Action, Actor, AuditError, Entry};
+pub use erasure::Finished;
+pub use inventory::{Database, Holds, TABLES, Table};
+pub use keys::KEYS_FILE_NAME;
+pub use read::{ReceivedEvent, Totals};
+pub use receipts::{StoredReceipt, Tip};
+pub use retention::{Cutoffs, Expired};
+pub use seal::person_hash;
+pub use write::{Admission, EventTimes, Removed, Writing};
 
+use keys::Keys;
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -24,6 +43,7 @@ use std::{
     time::Duration,
 };
 use thiserror::Error;
+use uuid::Uuid;
 
 /// The name of the database inside the data folder.
 pub const FILE_NAME: &str = "attune.sqlite3";
@@ -33,6 +53,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read-only connections: enough for the page and a few readers beside the writer.
 const READERS: u32 = 4;
+
+/// Messages of SQLite name statements and files, never a bound value.
+impl protocol::log::LogSafe for StoreError {}
 
 /// Why the database did not do what it was asked.
 #[derive(Debug, Error)]
@@ -54,7 +77,10 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// Its tables cannot be brought up to date.
-    #[error("cannot bring the database up to date: {0}; was it written by a newer version?")]
+    #[error(
+        "cannot bring the database up to date: {0}; was it written by another version? Then use \
+         an empty data folder"
+    )]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The file went away while the server runs.
     #[error("the database file is gone: restore it and restart the server")]
@@ -65,6 +91,15 @@ pub enum StoreError {
     /// A stored record is not what this version wrote.
     #[error("a stored record cannot be read: {0}; restore the database from a backup")]
     Record(#[from] serde_json::Error),
+    /// A sealed body that its key does not open, or whose key is gone.
+    #[error(
+        "a stored body cannot be opened: its key is missing from {KEYS_FILE_NAME}, or the row was \
+         changed; restore both databases from backups of the same day"
+    )]
+    Sealed,
+    /// The operating system gave no random numbers.
+    #[error("the operating system gave no random numbers: nothing can be sealed")]
+    Random,
     /// A number that SQLite cannot hold.
     #[error("{0} is above 2^63-1, the most that the database can hold")]
     Range(&'static str),
@@ -76,6 +111,7 @@ pub struct Store {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
+    keys: Keys,
 }
 
 impl Store {
@@ -86,6 +122,7 @@ impl Store {
     /// [`StoreError`] when the folder, the file or its tables cannot be used.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         private_folder(folder)?;
+        let keys = Keys::open(folder).await?;
         let path = folder.join(FILE_NAME);
         let failed = |source| StoreError::Open { path: path.clone(), source };
 
@@ -94,12 +131,13 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "ON")
             .foreign_keys(true);
         // Only this first connection may create the file: one that does so later would silently
         // replace a database that went away by an empty one.
         let first = options.clone().create_if_missing(true);
         let mut connection = SqliteConnection::connect_with(&first).await.map_err(failed)?;
-        sqlx::migrate!().run(&mut connection).await?;
+        sqlx::migrate!("migrations/main").run(&mut connection).await?;
         connection.close().await.map_err(failed)?;
 
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
@@ -113,7 +151,7 @@ impl Store {
         let read_only = options.read_only(true);
         let readers =
             pool().max_connections(READERS).connect_with(read_only).await.map_err(failed)?;
-        Ok(Self { path, writer, readers })
+        Ok(Self { path, writer, readers, keys })
     }
 
     /// Starts a transaction that nobody else can write beside.
@@ -121,7 +159,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Query`] when the database is locked or broken.
     pub async fn begin(&self) -> Result<Writing, StoreError> {
-        Ok(Writing::new(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing::new(transaction, self.keys.clone()))
     }
 
     /// Whether the database can be written now.
@@ -140,7 +179,25 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+        self.keys.close().await;
     }
+}
+
+fn bytes(id: &Uuid) -> &[u8] {
+    id.as_bytes()
+}
+
+fn whole(value: u64, what: &'static str) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Range(what))
+}
+
+/// The schema fixes the lengths of ids and digests.
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Range("the length of an id or digest"))
+}
+
+fn id_of(bytes: &[u8]) -> Result<Uuid, StoreError> {
+    Ok(Uuid::from_bytes(fixed(bytes)?))
 }
 
 /// Makes a folder that only its owner can enter.

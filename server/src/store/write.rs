@@ -1,31 +1,62 @@
-//! One transaction of the only writer.
+//! One transaction of the only writer: devices, people, events. Receipts and the audit log are in
+//! files of their own.
 
-use super::StoreError;
-use crate::consent::Standing;
-use protocol::{
-    consent::{ConsentRecord, ConsentState},
-    event::Event,
-    outcome::{Outcome, OutcomeKind},
+use super::{
+    StoreError, bytes, fixed,
+    keys::Keys,
+    seal::{PersonKey, Sealed, json_of, person_hash},
+    whole,
 };
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use protocol::{digest::Digest, event::Event, key::PublicKey, signing::Signer};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+use std::collections::{HashMap, hash_map::Entry};
 use uuid::Uuid;
-
-/// SHA-256 over the body of an item as the server reads it: what the server does not know does not
-/// count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest([u8; 32]);
 
 /// An open transaction. Dropped without [`commit`](Self::commit), it leaves no trace.
 #[derive(Debug)]
 pub struct Writing {
-    transaction: Transaction<'static, Sqlite>,
+    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) keys: Keys,
+    /// A batch is mostly of one person: the key is looked up once.
+    known_keys: HashMap<Uuid, Option<PersonKey>>,
+}
+
+/// Whether a request's number is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is; the number is raised with the transaction.
+    Admitted,
+    /// The device has no row yet.
+    Unknown,
+    /// It is not; this is the highest accepted.
+    Replayed(u64),
+    /// The device is known by another key.
+    OtherKey,
+}
+
+/// When an event happened and arrived, Unix milliseconds by the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTimes {
+    /// When it happened, corrected for the device's clock.
+    pub corrected_unix_ms: i64,
+    /// When it arrived.
+    pub received_unix_ms: i64,
+}
+
+/// How many rows are gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Events, outcomes among them.
+    pub events: u64,
+    /// Outcomes.
+    pub outcomes: u64,
+    /// Receipts.
+    pub receipts: u64,
 }
 
 impl Writing {
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self { transaction }
+    pub(super) fn new(transaction: Transaction<'static, Sqlite>, keys: Keys) -> Self {
+        Self { transaction, keys, known_keys: HashMap::new() }
     }
 
     /// Makes everything durable.
@@ -44,125 +75,156 @@ impl Writing {
         Ok(self.transaction.rollback().await?)
     }
 
-    /// The digest of the body that was taken under an id.
+    /// Checks a request's number and raises the device's.
     ///
     /// # Errors
-    /// [`StoreError::Query`].
+    /// [`StoreError`].
+    pub async fn admit(
+        &mut self,
+        signer: &Signer,
+        now_unix_ms: i64,
+    ) -> Result<Admission, StoreError> {
+        let device = signer.key.device_id();
+        let Some((key, last)) = known_device(&mut self.transaction, device).await? else {
+            return Ok(Admission::Unknown);
+        };
+        if key != signer.key {
+            return Ok(Admission::OtherKey);
+        }
+        if signer.request_number <= last {
+            return Ok(Admission::Replayed(last));
+        }
+        sqlx::query("UPDATE devices SET last_request = ?, last_seen_unix_ms = ? WHERE device = ?")
+            .bind(whole(signer.request_number, "the request number")?)
+            .bind(now_unix_ms)
+            .bind(bytes(&device))
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(Admission::Admitted)
+    }
+
+    /// Makes the row of a device.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is to be dropped then.
+    pub async fn put_device(
+        &mut self,
+        signer: &Signer,
+        now_unix_ms: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO devices (device, key, last_request, first_seen_unix_ms, last_seen_unix_ms)
+             VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(bytes(&signer.key.device_id()))
+        .bind(&signer.key.0[..])
+        .bind(whole(signer.request_number, "the request number")?)
+        .bind(now_unix_ms)
+        .bind(now_unix_ms)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps how many items a device has dropped: its count only grows. Gives by how much it did.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_dropped(&mut self, device: Uuid, dropped: u64) -> Result<u64, StoreError> {
+        let known: i64 = sqlx::query_scalar("SELECT dropped FROM devices WHERE device = ?")
+            .bind(bytes(&device))
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        let (known, dropped) = (known.unsigned_abs(), dropped.min(i64::MAX as u64));
+        if dropped <= known {
+            return Ok(0);
+        }
+        sqlx::query("UPDATE devices SET dropped = ? WHERE device = ?")
+            .bind(whole(dropped, "dropped")?)
+            .bind(bytes(&device))
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(dropped - known)
+    }
+
+    /// The device that a pseudonym belongs to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owner(&mut self, person: Uuid) -> Result<Option<Uuid>, StoreError> {
+        owner(&mut self.transaction, person).await
+    }
+
+    /// Whether the person was erased.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erased(&self, person: Uuid) -> Result<bool, StoreError> {
+        self.keys.erased(&person_hash(person)).await
+    }
+
+    /// Makes the row of a person, and their key.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is to be dropped then.
+    pub async fn put_person(
+        &mut self,
+        person: Uuid,
+        device: Uuid,
+        now_unix_ms: i64,
+    ) -> Result<(), StoreError> {
+        let hash = person_hash(person);
+        // Before the rows that it seals: a key without rows is of no use to anybody.
+        let key = self.keys.find_or_make(&hash).await?;
+        self.known_keys.insert(person, key);
+        sqlx::query(
+            "INSERT INTO people (person, hash, device, first_seen_unix_ms) VALUES (?, ?, ?, ?)",
+        )
+        .bind(bytes(&person))
+        .bind(&hash.0[..])
+        .bind(bytes(&device))
+        .bind(now_unix_ms)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// The digest of the event that was taken under an id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
     pub async fn digest_of(&mut self, id: Uuid) -> Result<Option<Digest>, StoreError> {
         let digest: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT digest FROM received WHERE id = ?")
                 .bind(bytes(&id))
                 .fetch_optional(&mut *self.transaction)
                 .await?;
-        Ok(digest.and_then(|bytes| bytes.try_into().ok()).map(Digest))
+        digest.map(|digest| Ok(Digest(fixed(&digest)?))).transpose()
     }
 
-    /// Whether a record other than a withdrawal holds an epoch.
-    ///
-    /// # Errors
-    /// [`StoreError::Query`].
-    pub async fn epoch_taken(&mut self, record: &ConsentRecord) -> Result<bool, StoreError> {
-        let taken = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM consents
-             WHERE person = ? AND device = ? AND epoch = ? AND state <> 'withdrawn')",
-        )
-        .bind(bytes(&record.person))
-        .bind(bytes(&record.device))
-        .bind(whole(record.epoch, "the consent epoch")?)
-        .fetch_one(&mut *self.transaction)
-        .await?;
-        Ok(taken)
-    }
-
-    /// The record that counts for a person on a device.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn in_force(
-        &mut self,
-        person: Uuid,
-        device: Uuid,
-    ) -> Result<Option<ConsentRecord>, StoreError> {
-        in_force(&mut self.transaction, person, device).await
-    }
-
-    /// All that decides whether something made under a consent record may be stored.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn standing(
-        &mut self,
-        person: Uuid,
-        device: Uuid,
-        record: Uuid,
-    ) -> Result<Standing, StoreError> {
-        let made_under: Option<String> = sqlx::query_scalar(
-            "SELECT record FROM consents WHERE id = ? AND person = ? AND device = ?",
-        )
-        .bind(bytes(&record))
-        .bind(bytes(&person))
-        .bind(bytes(&device))
-        .fetch_optional(&mut *self.transaction)
-        .await?;
-        let withdrawn: Option<i64> = sqlx::query_scalar(
-            "SELECT max(epoch) FROM consents
-             WHERE person = ? AND device = ? AND state = 'withdrawn'",
-        )
-        .bind(bytes(&person))
-        .bind(bytes(&device))
-        .fetch_one(&mut *self.transaction)
-        .await?;
-        Ok(Standing {
-            in_force: self.in_force(person, device).await?,
-            made_under: made_under.map(|json| serde_json::from_str(&json)).transpose()?,
-            withdrawn_epoch: withdrawn.and_then(|epoch| u64::try_from(epoch).ok()),
-        })
-    }
-
-    /// Stores a consent record.
+    /// Stores an event and remembers its id.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is to be dropped then.
-    pub async fn put_consent(
-        &mut self,
-        record: &ConsentRecord,
-        received_unix_ms: i64,
-    ) -> Result<(), StoreError> {
-        let json = self.put_received(record.id, record, received_unix_ms).await?;
-        sqlx::query(
-            "INSERT INTO consents (id, person, device, epoch, state, received_unix_ms, record)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(bytes(&record.id))
-        .bind(bytes(&record.person))
-        .bind(bytes(&record.device))
-        .bind(whole(record.epoch, "the consent epoch")?)
-        .bind(state_name(record.state))
-        .bind(received_unix_ms)
-        .bind(json)
-        .execute(&mut *self.transaction)
-        .await?;
-        Ok(())
-    }
-
-    /// Stores an event.
-    ///
-    /// `clock_correction_ms`: what the device's clock was behind the server's when it was sent.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the transaction is to be dropped then.
-    pub async fn put_event(
-        &mut self,
-        event: &Event,
-        received_unix_ms: i64,
-        clock_correction_ms: i64,
-    ) -> Result<(), StoreError> {
-        let json = self.put_received(event.id, event, received_unix_ms).await?;
+    pub async fn put_event(&mut self, event: &Event, times: EventTimes) -> Result<(), StoreError> {
+        let (json, digest) = json_of(event)?;
+        let key = self.key(event.person).await?;
+        let Sealed { nonce, bytes: sealed } = key.seal(event.id.as_bytes(), &json)?;
+        let epoch = whole(event.consent_epoch, "the consent epoch")?;
+        sqlx::query("INSERT INTO received VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(bytes(&event.id))
+            .bind(bytes(&event.person))
+            .bind(bytes(&event.device))
+            .bind(epoch)
+            .bind(&digest.0[..])
+            .bind(times.received_unix_ms)
+            .execute(&mut *self.transaction)
+            .await?;
         sqlx::query(
             "INSERT INTO events (id, kind, person, device, session, sequence, consent_record,
-                 consent_epoch, at_unix_ms, at_session_ms, received_unix_ms, clock_correction_ms,
-                 payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 consent_epoch, at_unix_ms, at_session_ms, at_corrected_unix_ms, received_unix_ms,
+                 nonce, sealed)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(bytes(&event.id))
         .bind(event.body.kind())
@@ -171,118 +233,81 @@ impl Writing {
         .bind(bytes(&event.session))
         .bind(whole(event.sequence, "the sequence number")?)
         .bind(bytes(&event.consent_record))
-        .bind(whole(event.consent_epoch, "the consent epoch")?)
+        .bind(epoch)
         .bind(event.at_unix_ms)
         .bind(whole(event.at_session_ms, "the session time")?)
-        .bind(received_unix_ms)
-        .bind(clock_correction_ms)
-        .bind(json)
+        .bind(times.corrected_unix_ms)
+        .bind(times.received_unix_ms)
+        .bind(&nonce[..])
+        .bind(sealed)
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
     }
 
-    /// Stores an outcome.
+    /// Deletes all that was made of a person on a device under an epoch or a lower one, and what
+    /// it was recognised by.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is to be dropped then.
-    pub async fn put_outcome(
+    pub async fn remove_up_to(
         &mut self,
-        outcome: &Outcome,
-        received_unix_ms: i64,
-    ) -> Result<(), StoreError> {
-        let json = self.put_received(outcome.id, outcome, received_unix_ms).await?;
-        sqlx::query(
-            "INSERT INTO outcomes (id, kind, person, device, session, consent_record,
-                 consent_epoch, at_unix_ms, received_unix_ms, payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(bytes(&outcome.id))
-        .bind(outcome_name(outcome.kind))
-        .bind(bytes(&outcome.person))
-        .bind(bytes(&outcome.device))
-        .bind(bytes(&outcome.session))
-        .bind(bytes(&outcome.consent_record))
-        .bind(whole(outcome.consent_epoch, "the consent epoch")?)
-        .bind(outcome.at_unix_ms)
-        .bind(received_unix_ms)
-        .bind(json)
-        .execute(&mut *self.transaction)
+        person: Uuid,
+        device: Uuid,
+        epoch: u64,
+    ) -> Result<Removed, StoreError> {
+        let epoch = whole(epoch, "the consent epoch")?;
+        let mut counts = [0; 3];
+        let queries = [
+            "DELETE FROM events WHERE person = ? AND device = ? AND consent_epoch <= ?
+                 AND kind = 'outcome'",
+            "DELETE FROM events WHERE person = ? AND device = ? AND consent_epoch <= ?",
+            "DELETE FROM received WHERE person = ? AND device = ? AND consent_epoch <= ?",
+        ];
+        for (query, count) in queries.into_iter().zip(&mut counts) {
+            let deleted = sqlx::query(query)
+                .bind(bytes(&person))
+                .bind(bytes(&device))
+                .bind(epoch)
+                .execute(&mut *self.transaction)
+                .await?;
+            *count = deleted.rows_affected();
+        }
+        let [outcomes, others, _] = counts;
+        Ok(Removed { events: outcomes + others, outcomes, receipts: 0 })
+    }
+
+    /// The key of a person who has a row.
+    pub(super) async fn key(&mut self, person: Uuid) -> Result<PersonKey, StoreError> {
+        let known = match self.known_keys.entry(person) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.keys.find(&person_hash(person)).await?),
+        };
+        known.clone().ok_or(StoreError::Sealed)
+    }
+}
+
+/// A device's key and the highest request number accepted of it.
+pub(super) async fn known_device(
+    connection: &mut SqliteConnection,
+    device: Uuid,
+) -> Result<Option<(PublicKey, u64)>, StoreError> {
+    let row = sqlx::query("SELECT key, last_request FROM devices WHERE device = ?")
+        .bind(bytes(&device))
+        .fetch_optional(connection)
         .await?;
-        Ok(())
-    }
-
-    /// Remembers an id and the digest of its body; gives the body back as JSON.
-    async fn put_received(
-        &mut self,
-        id: Uuid,
-        body: &impl Serialize,
-        received_unix_ms: i64,
-    ) -> Result<String, StoreError> {
-        let json = serde_json::to_string(body)?;
-        let digest = Digest::of_json(&json);
-        sqlx::query("INSERT INTO received (id, digest, received_unix_ms) VALUES (?, ?, ?)")
-            .bind(bytes(&id))
-            .bind(digest.0.as_slice())
-            .bind(received_unix_ms)
-            .execute(&mut *self.transaction)
-            .await?;
-        Ok(json)
-    }
+    let Some(row) = row else { return Ok(None) };
+    let key = PublicKey(fixed(row.try_get("key")?)?);
+    Ok(Some((key, row.try_get::<i64, _>("last_request")?.unsigned_abs())))
 }
 
-impl Digest {
-    /// The digest of a body.
-    ///
-    /// # Errors
-    /// [`StoreError::Record`] when it has no JSON form.
-    pub fn of(body: &impl Serialize) -> Result<Self, StoreError> {
-        Ok(Self::of_json(&serde_json::to_string(body)?))
-    }
-
-    fn of_json(json: &str) -> Self {
-        Self(Sha256::digest(json).into())
-    }
-}
-
-/// Highest epoch first; within an epoch a withdrawal, then the record that arrived first.
-pub(super) async fn in_force(
+pub(super) async fn owner(
     connection: &mut SqliteConnection,
     person: Uuid,
-    device: Uuid,
-) -> Result<Option<ConsentRecord>, StoreError> {
-    let json: Option<String> = sqlx::query_scalar(
-        "SELECT record FROM consents WHERE person = ? AND device = ?
-         ORDER BY epoch DESC, state = 'withdrawn' DESC, number LIMIT 1",
-    )
-    .bind(bytes(&person))
-    .bind(bytes(&device))
-    .fetch_optional(connection)
-    .await?;
-    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
-}
-
-fn bytes(id: &Uuid) -> &[u8] {
-    id.as_bytes()
-}
-
-fn whole(value: u64, what: &'static str) -> Result<i64, StoreError> {
-    i64::try_from(value).map_err(|_| StoreError::Range(what))
-}
-
-/// The names in the schema's CHECK.
-const fn state_name(state: ConsentState) -> &'static str {
-    match state {
-        ConsentState::Given => "given",
-        ConsentState::Paused => "paused",
-        ConsentState::Withdrawn => "withdrawn",
-    }
-}
-
-const fn outcome_name(kind: OutcomeKind) -> &'static str {
-    match kind {
-        OutcomeKind::Purchased => "purchased",
-        OutcomeKind::Declined => "declined",
-        OutcomeKind::Abandoned => "abandoned",
-    }
+) -> Result<Option<Uuid>, StoreError> {
+    let device: Option<Vec<u8>> = sqlx::query_scalar("SELECT device FROM people WHERE person = ?")
+        .bind(bytes(&person))
+        .fetch_optional(connection)
+        .await?;
+    device.map(|device| super::id_of(&device)).transpose()
 }

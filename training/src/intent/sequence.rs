@@ -13,7 +13,6 @@ use sdk_core::{
     intent::{Calibration, InferPermits, Row},
     signal::{EdaFeatures, HrvFeatures},
 };
-use uuid::Uuid;
 
 /// Which features are taken as logarithms, and in what unit: magnitudes that are always positive
 /// and spread over decades between people. Units are near the least value that means something.
@@ -95,9 +94,8 @@ pub(super) fn sequence(
 
 /// A gate of its own: the people behind the data agreed to research, the simulated ones are none.
 fn permits() -> Result<InferPermits, Refused> {
-    let gate = Gate::new(Uuid::nil(), Uuid::nil());
     let uses = [(Modality::Eda, Purpose::Infer), (Modality::Hrv, Purpose::Infer)];
-    gate.grant("training", &uses, None, 0);
+    let gate = Gate::agreed_elsewhere(&uses);
     let eda = Some(gate.permit::<Infer>(Modality::Eda)?);
     let hrv = Some(gate.permit::<Infer>(Modality::Hrv)?);
     Ok(InferPermits { eda, hrv })

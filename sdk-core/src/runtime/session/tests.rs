@@ -25,7 +25,7 @@ fn start(air: &Arc<Air>) -> Session {
         #[cfg(feature = "http")]
         sync: None,
     };
-    let gate = Gate::new(Uuid::nil(), Uuid::nil());
+    let gate = Gate::new(Uuid::nil(), Uuid::nil(), protocol::consent::NoticeRef::unknown());
     Session::start(config, Arc::new(Fake(Arc::clone(air))), gate).unwrap()
 }
 
@@ -64,7 +64,7 @@ async fn devices_can_be_asked_at_any_time() {
     assert_eq!((&before[0].link, before[0].status), (&LinkState::Closed, DeviceStatus::default()));
 
     let mut updates = session.updates();
-    session.grant("1", &[(Modality::Hrv, Purpose::Collect)], None).await;
+    session.grant(&[(Modality::Hrv, Purpose::Collect)], None).await.unwrap();
     for contact in [true, false] {
         air_side.send(beat(contact)).await.unwrap();
         until(&mut updates, |u| matches!(u, Update::Samples(_)).then_some(())).await;

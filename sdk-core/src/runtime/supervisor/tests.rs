@@ -9,7 +9,6 @@ use protocol::{
     gatt,
 };
 use std::sync::atomic::Ordering;
-use uuid::Uuid;
 
 /// A supervised device, and everything around it.
 struct Rig {
@@ -26,8 +25,7 @@ impl Rig {
         tries: Vec<Result<mpsc::Receiver<Notification>, LinkError>>,
     ) -> Self {
         let air = Air::new(tries);
-        let gate = Gate::new(Uuid::nil(), Uuid::nil());
-        gate.grant("1", &[(profile.modality(), Purpose::Collect)], None, 0);
+        let gate = Gate::agreed_elsewhere(&[(profile.modality(), Purpose::Collect)]);
         let (epoch, epochs) = watch::channel(gate.epoch().0);
         let (inbound, inbox) = mpsc::channel(64);
         let (state, states) = watch::channel(LinkState::Closed);
@@ -133,7 +131,7 @@ async fn withdrawal_closes_and_nothing_is_looked_for_any_more() {
     let mut rig = Rig::start(DeviceProfile::PolarPpg, vec![Ok(queue)]);
     rig.until(|state| *state == LinkState::Connected).await;
     assert!(rig.gate.permit::<Collect>(Modality::Hrv).is_ok());
-    rig.gate.withdraw(0);
+    rig.gate.withdraw(0).unwrap();
     rig.epoch.send_replace(rig.gate.epoch().0);
     rig.until(|state| *state == LinkState::Closed).await;
     assert_eq!(rig.air.closed.load(Ordering::Relaxed), 1);

@@ -2,6 +2,19 @@
 //!
 //! Collecting, inferring, adapting, raising a price and sharing are separate purposes: a grant for
 //! one never implies another (GDPR 7(2), 9(2)(a)). Silence is refusal.
+//!
+//! A [`ConsentRecord`] says where consent stands after a change; a [`Receipt`] is a signed record,
+//! chained to the one before it; a [`Head`] is the server's signature under the newest receipt it
+//! has. [`Notice`] is what the person was told.
+
+pub mod export;
+mod notice;
+mod receipt;
+
+pub use notice::{Controller, Notice, NoticeError, NoticeRef, Recipients, Retention, Setting};
+#[cfg(feature = "crypto")]
+pub use receipt::verify_chain;
+pub use receipt::{ChainError, ConsentBatch, ConsentReply, Head, MAX_BATCH_RECEIPTS, Receipt};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -132,8 +145,11 @@ pub struct ConsentRecord {
     pub state: ConsentState,
     /// The permissions; empty once withdrawn.
     pub grants: Vec<Grant>,
-    /// Version of the notice the person was shown.
-    pub notice_version: String,
+    /// The notice that was in force.
+    pub notice: NoticeRef,
+    /// When the person acknowledged that notice, Unix milliseconds; `None` = not yet. Without it
+    /// nothing may be inferred.
+    pub acknowledged_unix_ms: Option<i64>,
     /// When the change was made, Unix milliseconds by the device's clock.
     pub at_unix_ms: i64,
 }
@@ -172,7 +188,8 @@ mod tests {
             epoch: 1,
             state,
             grants,
-            notice_version: "1".into(),
+            notice: NoticeRef::unknown(),
+            acknowledged_unix_ms: None,
             at_unix_ms: 0,
         }
     }

@@ -1,0 +1,119 @@
+//! Every table, and what it holds about a person: export and erasure go by this list, and a test
+//! compares it with the tables there are.
+
+/// A table of one of the two databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Which file it is in.
+    pub database: Database,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// The files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// The main database.
+    Main,
+    /// The people's keys.
+    Keys,
+}
+
+/// What a table holds about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Rows that are a person's: exported and erased.
+    Rows {
+        /// The columns that name a person, or what is theirs.
+        naming: &'static [&'static str],
+        /// Which rows are the person's: SQL, with the pseudonym as `?1`.
+        whose: &'static str,
+        /// Which rows erasure deletes, in the order of this list.
+        erased: &'static str,
+        /// The column that seals `sealed` to its row, where there is a sealed body.
+        sealed_to: Option<&'static str>,
+    },
+    /// Rows about a person, who is named by a hash in this column: exported, kept for the reason.
+    Hashed(&'static str, &'static str),
+    /// Nothing that is about a person, for the reason.
+    Nothing(&'static str),
+}
+
+const OF_PERSON: &str = "person = ?1";
+
+/// In the order of erasure: what refers to a row goes before it.
+pub const TABLES: &[Table] = &[
+    Table {
+        name: "events",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person", "device", "session", "consent_record"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("id"),
+        },
+    },
+    Table {
+        name: "received",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person", "device"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "receipts",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["record", "person", "device"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("digest"),
+        },
+    },
+    Table {
+        name: "people",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person", "hash", "device"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "devices",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["device", "key"],
+            whose: "device = (SELECT device FROM people WHERE person = ?1)",
+            // A device that others use stays; ?1 is bound, and not needed.
+            erased: "?1 IS NOT NULL AND device NOT IN (SELECT device FROM people)",
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "audit",
+        database: Database::Main,
+        holds: Holds::Hashed("about", "proof of what was done, until its own retention ends"),
+    },
+    Table {
+        name: "audit_anchor",
+        database: Database::Main,
+        holds: Holds::Nothing("a number and a hash over audit rows"),
+    },
+    Table {
+        name: "person_keys",
+        database: Database::Keys,
+        holds: Holds::Nothing("random keys under hashes; erasure deletes the person's"),
+    },
+    Table {
+        name: "tombstones",
+        database: Database::Keys,
+        holds: Holds::Nothing("hashes of who was erased, so that they stay erased"),
+    },
+];
