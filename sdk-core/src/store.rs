@@ -74,6 +74,14 @@ pub enum StoreError {
     Key,
 }
 
+/// [`Ledger::open`] or [`Ledger::begin_anew`].
+type OpenLedger = fn(
+    Arc<SigningKey>,
+    &[Vec<u8>],
+    Box<dyn Frames>,
+    Forget,
+) -> Result<crate::consent::Opened, LedgerError>;
+
 impl LocalStore {
     /// Opens the store in `folder`, or begins one: a new person, who agreed to nothing.
     ///
@@ -85,13 +93,7 @@ impl LocalStore {
         keys: Arc<dyn KeyStore>,
         notice: &Notice,
     ) -> Result<Self, StoreError> {
-        let vault = Vault::open(folder, keys)?;
-        let (log, opened) = vault.log(LEDGER, Lifetime::Identity)?;
-        damage(&opened)?;
-        let signer = signer(&vault)?;
-        let stored: Vec<Vec<u8>> = frames(&opened);
-        let opened = Ledger::open(signer, &stored, Box::new(log), forget(&vault))?;
-        Self::with(Some(vault), opened, notice)
+        Self::open_as(folder, keys, notice, true, Ledger::open)
     }
 
     /// Begins a new ledger, of a new pseudonym, in place of one that does not hold; what was kept
@@ -104,11 +106,26 @@ impl LocalStore {
         keys: Arc<dyn KeyStore>,
         notice: &Notice,
     ) -> Result<Self, StoreError> {
+        Self::open_as(folder, keys, notice, false, Ledger::begin_anew)
+    }
+
+    fn open_as(
+        folder: &Path,
+        keys: Arc<dyn KeyStore>,
+        notice: &Notice,
+        whole: bool,
+        how: OpenLedger,
+    ) -> Result<Self, StoreError> {
         let vault = Vault::open(folder, keys)?;
         let (log, opened) = vault.log(LEDGER, Lifetime::Identity)?;
-        let signer = signer(&vault)?;
-        let stored = frames(&opened);
-        let opened = Ledger::begin_anew(signer, &stored, Box::new(log), forget(&vault))?;
+        if whole {
+            damage(&opened)?;
+        }
+        let (signer, stored) = (signer(&vault)?, frames(&opened));
+        // The vault cuts off what is torn before the ledger sees it.
+        let torn = opened.torn_bytes > 0;
+        let mut opened = how(signer, &stored, Box::new(log), forget(&vault))?;
+        opened.torn |= torn;
         Self::with(Some(vault), opened, notice)
     }
 

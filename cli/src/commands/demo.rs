@@ -167,6 +167,8 @@ async fn demo(
     let config = server::Config {
         listen: args.listen,
         data_dir: folder.path().join("server"),
+        // As the demo's notice promises.
+        retention: server::RetentionConfig { behaviour_days: 30, ..Default::default() },
         ..server::Config::default()
     };
     let server = server::Server::bind(config).await?;
