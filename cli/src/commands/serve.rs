@@ -7,7 +7,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Run the server: events, consents and outcomes in, a live page at /.
 ///
-/// Devices are not authenticated yet: keep it on loopback.
+/// Devices sign what they send; the page has no accounts yet: keep it on loopback.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Settings, TOML; the options below override it.
