@@ -11,8 +11,8 @@ mod view;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    analyze, completions, consent, demo, doctor, evaluate, privacy, replay, run, serve, simulate,
-    train,
+    analyze, backup, completions, consent, demo, doctor, evaluate, import, keys, privacy, replay,
+    run, serve, simulate, train,
 };
 use std::{alloc::System, process::ExitCode};
 use tracing_subscriber::EnvFilter;
@@ -44,8 +44,12 @@ enum Command {
     Analyze(analyze::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
+    Import(import::Args),
     Consent(consent::Args),
     Privacy(privacy::Args),
+    Keys(keys::Args),
+    Backup(backup::Args),
+    Restore(backup::RestoreArgs),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -55,8 +59,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("ATTUNE_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // The server's lines go where its settings say.
+    if !matches!(cli.command, Command::Serve(_)) {
+        let filter = EnvFilter::try_from_env("ATTUNE_LOG").unwrap_or_else(|_| "warn".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let json = cli.json;
     let done = match cli.command {
         Command::Demo(args) => demo::run(args, json),
@@ -68,8 +75,12 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(args, json),
         Command::Train(args) => train::run(args, json),
         Command::Evaluate(args) => evaluate::run(args, json),
+        Command::Import(args) => import::run(args, json),
         Command::Consent(args) => consent::run(args, json),
         Command::Privacy(args) => privacy::run(args, json),
+        Command::Keys(args) => keys::run(args, json),
+        Command::Backup(args) => backup::run(args, json),
+        Command::Restore(args) => backup::restore(args, json),
         Command::Doctor(args) => doctor::run(args, json),
         Command::Completions(args) => completions::run::<Cli>(args),
     };

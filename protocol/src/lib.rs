@@ -4,7 +4,7 @@
 //!
 //! * On the air: [`gatt`] (services); [`heart_rate`], [`eda_profile`], [`polar_pmd`], [`healthypi`]
 //!   and [`shimmer`] (payloads).
-//! * Over HTTPS: [`consent`], [`event`], [`problem`]; [`signing`] says who sent it.
+//! * Over HTTPS: [`consent`], [`event`], [`intake`], [`problem`]; [`signing`] says who sent it.
 //! * On both sides: [`offer`] (what is sculpted), [`feature`] (what is measured).
 //!
 //! **Invariant.** Raw samples have no type here that could be sent to the server: no payload that
@@ -20,6 +20,7 @@ pub mod gatt;
 pub mod healthypi;
 pub mod heart_rate;
 mod hex;
+pub mod intake;
 pub mod intent;
 pub mod key;
 pub mod log;

@@ -17,7 +17,7 @@ pub enum ErrorCode {
     Invalid,
     /// More than the endpoint takes at once.
     TooLarge,
-    /// Not signed, or not by the device it is about.
+    /// Not signed by the device it is about, or without an operator's key that holds.
     Unauthenticated,
     /// The request number is not greater than the last one: see [`Problem::last_request`].
     Replayed,
@@ -27,8 +27,12 @@ pub enum ErrorCode {
     Erased,
     /// The same id was used for another body.
     Conflict,
+    /// The operator's key lacks a scope.
+    Forbidden,
     /// Nothing there.
     NotFound,
+    /// Asked too often: see the header `Retry-After`.
+    TooManyRequests,
     /// The server cannot do it now.
     Unavailable,
     /// The server failed.
@@ -50,10 +54,11 @@ impl ErrorCode {
             Self::Invalid => 422,
             Self::TooLarge => 413,
             Self::Unauthenticated | Self::Replayed => 401,
-            Self::NoConsent => 403,
+            Self::NoConsent | Self::Forbidden => 403,
             Self::Erased => 410,
             Self::Conflict => 409,
             Self::NotFound => 404,
+            Self::TooManyRequests => 429,
             Self::Unavailable => 503,
             Self::Internal => 500,
         }

@@ -1,6 +1,9 @@
 //! What every handler shares.
 
-use crate::{guard::Guard, live::Live, retention::RetentionConfig, store::Store};
+use crate::{
+    conversion::Conversion, features::Features, guard::Guard, intake::Follow, live::Live, ops::Ops,
+    retention::RetentionConfig, store::Store,
+};
 use protocol::key::SigningKey;
 use std::{
     sync::Arc,
@@ -13,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) live: Arc<Live>,
+    /// What everybody's features are.
+    pub(crate) features: Arc<Features>,
+    /// Hears of every fact that is stored.
+    pub(crate) follow: Arc<dyn Follow>,
     /// Signs chain heads.
     pub(crate) key: Arc<SigningKey>,
     pub(crate) guard: Arc<Guard>,
@@ -20,7 +27,11 @@ pub(crate) struct App {
     pub(crate) authorities: Arc<[String]>,
     pub(crate) retention: RetentionConfig,
     pub(crate) request_timeout: Duration,
-    /// Cancelled when the server shuts down: streams end then.
+    /// Who predicts.
+    pub(crate) conversion: Arc<Conversion>,
+    /// Keys, limits, metrics, background work.
+    pub(crate) ops: Arc<Ops>,
+    /// Cancelled when the server shuts down: streams end then. That of [`Ops::tasks`].
     pub(crate) shutdown: CancellationToken,
 }
 

@@ -1,6 +1,14 @@
 //! What a person can choose about the server.
 
-use crate::retention::RetentionConfig;
+use crate::{
+    conversion::ConversionConfig,
+    ops::{
+        limits::Rate,
+        telemetry::{LogConfig, TracesConfig},
+    },
+    retention::RetentionConfig,
+    store::{DatabaseUrl, Location},
+};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -16,23 +24,79 @@ use std::{net::SocketAddr, path::PathBuf};
 pub struct Config {
     /// Where to listen; port 0 takes any free one.
     ///
-    /// Devices sign what they send, but **the page is open to whoever reaches this address**: keep
-    /// it on loopback, or put something in front that authenticates readers of the page and speaks
-    /// TLS.
+    /// Devices sign what they send, and programs show keys, over whatever connection they have: put
+    /// something in front that speaks TLS where it leaves the machine.
     pub listen: SocketAddr,
-    /// The folder of the database; made if it is not there.
+    /// The folder of the keys and of the embedded database; made if it is not there.
     pub data_dir: PathBuf,
+    /// The main database, if it is PostgreSQL (15 or newer): `postgres://user@host/name`, with
+    /// `?sslmode=verify-full` beyond this machine. The keys stay in the folder.
+    pub database: Option<DatabaseUrl>,
     /// How long one request may take, milliseconds, at least 1. Streams are exempt.
     pub request_timeout_ms: u64,
     /// The names, with port where it is not the scheme's, by which devices reach the server: a
     /// request that was signed for another is refused. Empty: any name, so that a request to
     /// another server of the same device could be repeated here.
     pub authorities: Vec<String>,
+    /// How conversions are predicted.
+    pub conversion: ConversionConfig,
+    /// A folder of CSV files with circumstances of places, `place,name,event_timestamp,number`: read
+    /// at the start and every ten minutes.
+    pub context_dir: Option<PathBuf>,
+    /// How often somebody may ask.
+    pub limits: LimitsConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
+    /// How log lines read.
+    pub log: LogConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
+    /// The file of the feature definitions, TOML; those that come with Attune, if absent.
+    pub feature_definitions: Option<PathBuf>,
     /// How long what is kept.
     pub retention: RetentionConfig,
 }
 
-/// Loopback only: the page shows derived values to whoever reaches it.
+/// How the server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long the server still answers after it was asked to end, while `/readyz` says that it is
+    /// not ready, milliseconds: as long as whoever spreads requests takes to see that.
+    pub drain_ms: u64,
+    /// How long requests under way, and then background work, may take to end, milliseconds.
+    pub grace_ms: u64,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { drain_ms: 0, grace_ms: 5_000 }
+    }
+}
+
+/// How often somebody may ask; beyond, they are told to wait (429).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// An operator's key.
+    pub key: Rate,
+    /// An address without one: the page, health, wrong keys.
+    pub address: Rate,
+    /// An address, for what devices sign. Many devices may share one.
+    pub device: Rate,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            key: Rate { per_second: 500, burst: 1_000 },
+            address: Rate { per_second: 50, burst: 200 },
+            device: Rate { per_second: 500, burst: 2_000 },
+        }
+    }
+}
+
+/// Loopback only: what leaves the machine should go through something that speaks TLS.
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
 /// Ten times what a full batch takes on a slow disk.
@@ -43,10 +107,26 @@ impl Default for Config {
         Self {
             listen: DEFAULT_LISTEN,
             data_dir: "attune-data".into(),
+            database: None,
             request_timeout_ms: DEFAULT_REQUEST_TIMEOUT_MS,
             authorities: Vec::new(),
+            conversion: ConversionConfig::default(),
+            context_dir: None,
+            limits: LimitsConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            log: LogConfig::default(),
+            traces: TracesConfig::default(),
+            feature_definitions: None,
             retention: RetentionConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// Where the data is.
+    #[must_use]
+    pub fn location(&self) -> Location {
+        Location { folder: self.data_dir.clone(), database: self.database.clone() }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Refused {
     pub malformed: u64,
     /// Requests with too much.
     pub too_large: u64,
+    /// Requests whose key lacks the scope.
+    pub forbidden: u64,
 }
 
 impl Refused {
@@ -56,6 +58,7 @@ impl Refused {
             + self.invalid
             + self.malformed
             + self.too_large
+            + self.forbidden
     }
 
     pub(crate) const fn count(&mut self, code: ErrorCode) {
@@ -68,8 +71,12 @@ impl Refused {
             ErrorCode::Invalid => self.invalid += 1,
             ErrorCode::Malformed => self.malformed += 1,
             ErrorCode::TooLarge => self.too_large += 1,
+            ErrorCode::Forbidden => self.forbidden += 1,
             // Not refusals of what a client sent.
-            ErrorCode::NotFound | ErrorCode::Unavailable | ErrorCode::Internal => {}
+            ErrorCode::NotFound
+            | ErrorCode::TooManyRequests
+            | ErrorCode::Unavailable
+            | ErrorCode::Internal => {}
         }
     }
 }

@@ -1,8 +1,11 @@
-//! The slim server: takes what devices report, as far as people agreed to it.
+//! The server: takes what devices and an operator's own sources tell of people, as far as they agreed
+//! to it, and predicts their conversions. It keeps all in SQLite, or in PostgreSQL.
 //!
 //! ```text
-//!  HTTP -> api (routes, limits, signatures) -> ingest (check, ask consent) -> store (SQLite)
-//!            \-> live (page, stream) <------------ what was stored
+//!  HTTP -> api (routes, limits, keys, signatures)
+//!            |-> ingest (devices: check, ask consent) -> store -> live (page, stream)
+//!            |-> intake (sources: check, who it is) ---> store -> features (profiles)
+//!            \-> conversion (models, scoring) <------------------/
 //! ```
 //!
 //! # What it promises
@@ -17,10 +20,8 @@
 //! * **What is acknowledged is on disk,** and bodies lie there sealed under a key of the person's
 //!   own. Erasure destroys the key: [`privacy`].
 //! * **Everything ends:** [`RetentionConfig`].
-//!
-//! # What it does not do
-//! **The page is not protected.** Whoever reaches the server can read it. It therefore listens on
-//! loopback unless told otherwise; see [`Config::listen`].
+//! * **Nobody asks for the operator without a key** that has the scope: [`keys`]. The page is open to
+//!   the server's own machine until the first key is made.
 //!
 //! **Invariants.** `ingest` and `consent` never import `api`; only `store` knows SQL; no log line
 //! carries a body, an id, a key or a path with values in it.
@@ -29,22 +30,38 @@ mod api;
 mod app;
 mod config;
 mod consent;
+mod conversion;
 mod counters;
+pub mod features;
 mod guard;
 mod ingest;
+mod intake;
 mod live;
+mod ops;
 pub mod privacy;
+#[doc(hidden)]
+pub mod rehearsal;
 mod retention;
 mod server;
 mod server_key;
 mod store;
 
-pub use config::Config;
+pub use store::backup;
+
+pub use config::{Config, LimitsConfig, ShutdownConfig};
+pub use conversion::{
+    ConversionConfig, Crossing, Evidence, ExamplesError, LoadError, Outcome, Paired, Quality,
+    TrainingConfig, TrainingReport, Wanted, examples,
+};
 pub use counters::{Counters, Refused};
-pub use retention::RetentionConfig;
+#[doc(hidden)]
+pub use intake::fuzzing;
+pub use intake::table;
+pub use ops::{keys, limits::Rate, scope, settings, telemetry};
+pub use retention::{FactsRetention, RetentionConfig};
 pub use server::{Monitor, Server, ServerError, serve};
 pub use server_key::{SERVER_KEY_FILE_NAME, ServerKeyError};
 pub use store::{
-    AuditError, Database, Expired, FILE_NAME as DATABASE_FILE_NAME, Holds, KEYS_FILE_NAME,
-    StoreError, Table,
+    AuditError, Database, DatabaseUrl, Expired, FILE_NAME as DATABASE_FILE_NAME, Holds,
+    KEYS_FILE_NAME, Location, StoreError, Table,
 };

@@ -1,18 +1,18 @@
-//! A person's rights as the operator serves them, on a data folder; the server need not run.
+//! A person's rights as the operator serves them, on a server's data; the server need not run.
 //!
-//! While one runs on the same folder, it sees the erasure at once, except for its page, which
+//! While one runs on the same data, it sees the erasure at once, except for its page, which
 //! forgets the person with the next start.
 
 use crate::{
     server_key::{self, ServerKeyError},
     store::{
-        Action, Actor, AuditError, Entry, FILE_NAME, Removed, Store, StoreError, TABLES, Table,
-        person_hash,
+        Action, Actor, AuditError, Entry, FILE_NAME, KEYS_FILE_NAME, Location, Removed, Store,
+        StoreError, TABLES, Table, person_hash,
     },
 };
 use protocol::{consent::Head, key::SigningKey};
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -50,14 +50,15 @@ pub struct Erased {
 /// # Errors
 /// [`PrivacyError`].
 pub async fn export(
-    folder: &Path,
+    at: impl Into<Location>,
     person: Uuid,
     now_unix_ms: i64,
 ) -> Result<Option<Value>, PrivacyError> {
-    let store = open(folder).await?;
-    let key = server_key::load_or_make(folder)?;
+    let at = at.into();
+    let store = open(&at).await?;
+    let key = server_key::load_or_make(&at.folder)?;
     let exported = async {
-        if store.owner(person).await?.is_none() {
+        if store.pseudonyms_of(person).await?.is_empty() {
             return Ok(None);
         }
         let entry = Entry {
@@ -80,13 +81,13 @@ pub async fn export(
 /// # Errors
 /// [`PrivacyError`]. Repeat the call then, or start the server: either finishes it.
 pub async fn erase(
-    folder: &Path,
+    at: impl Into<Location>,
     person: Uuid,
     now_unix_ms: i64,
 ) -> Result<Option<Erased>, PrivacyError> {
-    let store = open(folder).await?;
+    let store = open(&at.into()).await?;
     let erased = async {
-        if store.owner(person).await?.is_none() {
+        if store.pseudonyms_of(person).await?.is_empty() {
             return Ok(None);
         }
         let erasing = store.begin().await?.erase(person, Actor::Operator, now_unix_ms).await?;
@@ -102,8 +103,8 @@ pub async fn erase(
 ///
 /// # Errors
 /// [`PrivacyError::Audit`] names the first line that does not follow.
-pub async fn verify_audit(folder: &Path) -> Result<u64, PrivacyError> {
-    let store = open(folder).await?;
+pub async fn verify_audit(at: impl Into<Location>) -> Result<u64, PrivacyError> {
+    let store = open(&at.into()).await?;
     let lines = store.verify_audit().await;
     store.close().await;
     Ok(lines?)
@@ -124,11 +125,13 @@ pub(crate) async fn document(
 ) -> Result<Value, StoreError> {
     let tables: Map<String, Value> = store.rows_of(person).await?;
     let mut heads = Vec::new();
-    if let Some(device) = store.owner(person).await?
-        && let Some(newest) = store.in_force(person, device).await?
-        && let Ok(head) = Head::sign(&newest.receipt, newest.received_unix_ms, server_key)
-    {
-        heads.push(head);
+    for person in store.pseudonyms_of(person).await? {
+        if let Some(device) = store.owner(person).await?
+            && let Some(newest) = store.in_force(person, device).await?
+            && let Ok(head) = Head::sign(&newest.receipt, newest.received_unix_ms, server_key)
+        {
+            heads.push(head);
+        }
     }
     Ok(json!({
         "person": person,
@@ -138,9 +141,11 @@ pub(crate) async fn document(
     }))
 }
 
-async fn open(folder: &Path) -> Result<Store, PrivacyError> {
-    if !folder.join(FILE_NAME).is_file() {
-        return Err(PrivacyError::NoData(folder.to_owned()));
+async fn open(at: &Location) -> Result<Store, PrivacyError> {
+    // Wherever the main database is, the keys are here.
+    let file = if at.database.is_some() { KEYS_FILE_NAME } else { FILE_NAME };
+    if !at.folder.join(file).is_file() {
+        return Err(PrivacyError::NoData(at.folder.clone()));
     }
-    Ok(Store::open(folder).await?)
+    Ok(Store::open(at.clone()).await?)
 }

@@ -1,10 +1,14 @@
 //! The server as a value: bind it, run it, ask it.
 
 use crate::{
-    Config, Counters, api,
+    Config, Counters, ShutdownConfig, api,
     app::{App, unix_ms},
+    conversion::{Conversion, Crossing, LoadError, work},
+    features::{self, Features, FeaturesError},
     guard::Guard,
+    intake::{self, Follow},
     live::Live,
+    ops::{Ops, metrics::Metrics, ring::USE_EVERY},
     retention,
     server_key::{self, ServerKeyError},
     store::{Expired, Finished, Store, StoreError},
@@ -15,6 +19,7 @@ use std::{
     future::{Future, IntoFuture},
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -23,18 +28,21 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests under way may take to end once the server shuts down.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
-
 /// Why the server cannot run.
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The feature definitions cannot be used.
+    #[error(transparent)]
+    Features(#[from] FeaturesError),
     /// The server's own key cannot be used.
     #[error(transparent)]
     Key(#[from] ServerKeyError),
+    /// The models that predict cannot be used.
+    #[error(transparent)]
+    Conversion(#[from] LoadError),
     /// The address cannot be used.
     #[error("cannot listen on {address}: {source}; choose another address or end what uses it")]
     Listen {
@@ -69,7 +77,10 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    facts: work::Source,
     app: App,
+    ending: ShutdownConfig,
+    context_dir: Option<PathBuf>,
 }
 
 /// Reads a server's counters while it runs; clones read the same server.
@@ -97,24 +108,44 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         if !address.ip().is_loopback() {
-            log!(warn, "listening beyond loopback: the page is open to whoever reaches it");
+            log!(warn, "listening beyond loopback: keys need TLS in front");
         }
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open_as_server(&config.location()).await?;
         let key = server_key::load_or_make(&config.data_dir)?;
         finish_erasures(&store).await?;
+        end_requests(&store).await?;
         let authorities = config.authorities.iter().map(|name| name.to_ascii_lowercase());
+        let live = Arc::new(Live::load(&store).await?);
+        let metrics = Metrics::new(Arc::clone(&live), store.load(), config.data_dir.clone());
+        let definitions = features::definitions(config.feature_definitions.as_deref())?;
+        let features = Arc::new(Features::load(&store, definitions).await?);
+        let conversion =
+            Conversion::load(&store, config.conversion, Arc::clone(&features), metrics.scoring())
+                .await?;
+        let ops = Ops::new(config.limits, metrics);
         let app = App {
-            live: Arc::new(Live::load(&store).await?),
+            conversion: Arc::new(conversion),
+            live,
+            follow: Arc::clone(&features) as Arc<dyn Follow>,
+            features,
             store,
             key: Arc::new(key),
             guard: Arc::new(Guard::default()),
             authorities: authorities.collect(),
             retention: config.retention,
             request_timeout: Duration::from_millis(config.request_timeout_ms.max(1)),
-            shutdown: CancellationToken::new(),
+            shutdown: ops.tasks.stop().clone(),
+            ops: Arc::new(ops),
         };
         retention::run(&app, unix_ms()).await?;
-        Ok(Self { listener, address, app })
+        let (ending, context_dir) = (config.shutdown, config.context_dir);
+        let database = config.database.map(|url| ("ATTUNE_DATABASE", url.0));
+        let definitions = config
+            .feature_definitions
+            .map(|file| ("ATTUNE_FEATURE_DEFINITIONS", file.to_string_lossy().into_owned()));
+        let environment = database.into_iter().chain(definitions).collect();
+        let facts = work::Source { folder: config.data_dir, environment };
+        Ok(Self { listener, address, facts, app, ending, context_dir })
     }
 
     /// The address it listens on, with the port that was chosen.
@@ -127,6 +158,20 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Whether an operator's key was ever made; until then, nobody can ask for predictions.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`].
+    pub async fn has_keys(&self) -> Result<bool, ServerError> {
+        Ok(self.app.ops.ring.any(&self.app.store).await?)
+    }
+
+    /// Everybody whose probability comes to the crossing from now on: what content is delivered by.
+    #[must_use]
+    pub fn crossings(&self) -> tokio::sync::broadcast::Receiver<Crossing> {
+        self.app.conversion.crossings()
     }
 
     /// A reader of its counters, to keep while it runs.
@@ -148,8 +193,10 @@ impl Server {
         api::router(self.app.clone())
     }
 
-    /// Answers until `shutdown` is ready, then ends the streams, lets requests under way end, for
-    /// five seconds at most, and closes the database.
+    /// Answers until `shutdown` is ready. Then it says that it is not ready while it still answers,
+    /// for as long as [`ShutdownConfig::drain_ms`]; ends the streams and lets requests and
+    /// background work under way end, for [`ShutdownConfig::grace_ms`] each at most; and closes the
+    /// database.
     ///
     /// # Errors
     /// [`ServerError::Socket`] when the listening socket failed.
@@ -157,21 +204,33 @@ impl Server {
         let router = self.router();
         let app = self.app;
         let stop = app.shutdown.clone();
-        let ageing = tokio::spawn(stop.clone().run_until_cancelled_owned(age(app.clone())));
-        let mut serving = axum::serve(self.listener, router)
+        let grace = Duration::from_millis(self.ending.grace_ms);
+        app.ops.tasks.spawn(age(app.clone()));
+        app.ops.tasks.spawn(keep_profiles(app.clone()));
+        if let Some(folder) = self.context_dir {
+            let provider = Box::new(intake::Folder::new(folder));
+            app.ops.tasks.spawn(intake::keep_context(app.store.clone(), provider, unix_ms));
+        }
+        work::start(&app.ops.tasks, &app.conversion, &app.store, self.facts);
+        app.ops.tasks.spawn_with(|stop| note_uses(app.clone(), stop));
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let mut serving = axum::serve(self.listener, service)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .into_future();
         let ended = tokio::select! {
             ended = &mut serving => ended,
             () = pin!(shutdown) => {
+                app.ops.draining.cancel();
+                let drain = Duration::from_millis(self.ending.drain_ms);
+                // Still answers: whoever spreads requests has to see that it is not ready.
+                let _ = tokio::time::timeout(drain, &mut serving).await;
                 stop.cancel();
                 // What is left after the grace is cut off from the database below.
-                tokio::time::timeout(SHUTDOWN_GRACE, serving).await.unwrap_or(Ok(()))
+                tokio::time::timeout(grace, serving).await.unwrap_or(Ok(()))
             }
         };
         stop.cancel();
-        // It ends at once, or when the step that it is in has.
-        let _ = ageing.await;
+        app.ops.tasks.finish(grace).await;
         app.guard.flush(&app.store, unix_ms()).await;
         app.store.close().await;
         Ok(ended?)
@@ -189,6 +248,31 @@ async fn age(app: App) {
     }
 }
 
+/// How often it is seen whether more is known of places.
+const PLACES_EVERY: Duration = Duration::from_secs(60);
+
+/// Makes profiles anew if the definitions are others than they were; then looks at places.
+async fn keep_profiles(app: App) {
+    let rebuilt = app.features.rebuild_all(&app.store, &app.shutdown, unix_ms()).await;
+    if let Err(error) = rebuilt {
+        log!(error, "profiles were not made anew; tried again at the next start", error);
+    }
+    loop {
+        tokio::time::sleep(PLACES_EVERY).await;
+        if let Err(error) = app.features.refresh_surroundings(&app.store).await {
+            log!(warn, "what is known of places was not read; tried again later", error);
+        }
+    }
+}
+
+/// Writes down when keys were last used, every minute and at the end.
+async fn note_uses(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let _ = tokio::time::timeout(USE_EVERY, stop.cancelled()).await;
+        app.ops.ring.flush(&app.store).await;
+    }
+}
+
 /// What a crash cut short, or a restored backup undid.
 async fn finish_erasures(store: &Store) -> Result<(), StoreError> {
     let unreadable_rows = store.unreadable_rows().await?;
@@ -198,6 +282,15 @@ async fn finish_erasures(store: &Store) -> Result<(), StoreError> {
     }
     if people > 0 || keys > 0 {
         log!(warn, "erasures were finished that a crash or a backup had undone", people, keys);
+    }
+    Ok(())
+}
+
+/// What a crash broke off says so: nothing runs yet.
+async fn end_requests(store: &Store) -> Result<(), StoreError> {
+    let requests = store.break_requests(None).await?;
+    if requests > 0 {
+        log!(warn, "requests broke off when the server ended: they are to be sent again", requests);
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench crash`: the crash campaign, and how much of what was promised it lost.
+//! `cargo xtask bench crash`: the crash campaign, and how much of what was promised it lost; on
+//! SQLite, and again on PostgreSQL where there is one.
 //!
 //! `ATTUNE_CRASH_CLIENT_KILLS` and `ATTUNE_CRASH_SERVER_KILLS` make it longer or shorter.
 
@@ -8,7 +9,10 @@ use std::{
     env,
     process::{Command, ExitCode},
 };
-use tests::crash::{self, Plan};
+use tests::{
+    crash::{self, Plan},
+    postgres::{Kind, Postgres},
+};
 
 fn main() -> ExitCode {
     crash::play_a_part();
@@ -17,9 +21,15 @@ fn main() -> ExitCode {
         client_kills: number("ATTUNE_CRASH_CLIENT_KILLS", 1_000),
         server_kills: number("ATTUNE_CRASH_SERVER_KILLS", 200),
         seed: number("ATTUNE_CRASH_CAMPAIGN", 1),
+        database: None,
     };
-    let outcome = crash::campaign(plan, || Command::new(env::current_exe().unwrap()));
-    println!("{}", outcome.line());
-    let kept = outcome.lost + outcome.doubled + outcome.after_withdrawal == 0;
+    let on_postgres = Postgres::shared(Kind::Plain)
+        .map(|postgres| Plan { database: Some(postgres.database("crash")), ..plan.clone() });
+    let mut kept = true;
+    for plan in [Some(plan), on_postgres].into_iter().flatten() {
+        let outcome = crash::campaign(&plan, || Command::new(env::current_exe().unwrap()));
+        println!("{}", outcome.line());
+        kept &= outcome.lost + outcome.doubled + outcome.after_withdrawal == 0;
+    }
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement")]
 
+#[path = "peers/environment.rs"]
+mod environment;
 #[path = "peers/peer.rs"]
 mod peer;
 
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
             println!("{}", streaming(&records));
             continue;
         }
-        let peer = peer.get_or_insert_with(|| Peer::start(&data));
+        let peer = peer.get_or_insert_with(|| Peer::start("peers.py", &data));
         println!("{}", beside(name, &records, peer));
     }
     ExitCode::SUCCESS

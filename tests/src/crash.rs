@@ -15,7 +15,7 @@ use sdk_core::{
     sync::{Draft, SyncConfig},
 };
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AnyConnection, Connection as _, any::install_default_drivers};
 use std::{
     collections::BTreeSet,
     env,
@@ -32,6 +32,8 @@ use uuid::Uuid;
 const ROLE: &str = "ATTUNE_CRASH_ROLE";
 const FOLDER: &str = "ATTUNE_CRASH_FOLDER";
 const SERVER: &str = "ATTUNE_CRASH_SERVER";
+/// The URL of the server's database, if it is PostgreSQL.
+const DATABASE: &str = "ATTUNE_CRASH_DATABASE";
 const SEED: &str = "ATTUNE_CRASH_SEED";
 /// The number of the device, below [`DEVICES`].
 const DEVICE: &str = "ATTUNE_CRASH_DEVICE";
@@ -48,7 +50,7 @@ const WITHDRAWAL_EVERY: u64 = 60;
 const DRAIN: Duration = Duration::from_secs(120);
 
 /// How often who is killed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Kills of the device.
     pub client_kills: u64,
@@ -56,11 +58,15 @@ pub struct Plan {
     pub server_kills: u64,
     /// Makes two campaigns differ.
     pub seed: u64,
+    /// The URL of the server's database, if it is PostgreSQL: an empty one.
+    pub database: Option<String>,
 }
 
 /// What a campaign came to.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
+    /// Where the server stored.
+    pub store: &'static str,
     /// Kills of the device.
     pub client_kills: u64,
     /// Kills of the server.
@@ -87,6 +93,7 @@ impl Outcome {
     pub fn line(&self) -> Value {
         json!({
             "bench": "crash",
+            "store": self.store,
             "client_kills": self.client_kills,
             "server_kills": self.server_kills,
             "acknowledged": self.acknowledged,
@@ -134,17 +141,21 @@ pub fn play_a_part() {
 /// # Panics
 /// When a part cannot be started, or the last life does not deliver everything in time.
 #[must_use]
-pub fn campaign(plan: Plan, again: impl Fn() -> Command) -> Outcome {
+pub fn campaign(plan: &Plan, again: impl Fn() -> Command) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let part = |role: &str, device: usize, seed: u64| {
         let mut command = again();
         command.env(ROLE, role).env(FOLDER, folder.path()).env(SEED, seed.to_string());
         command.env(DEVICE, device.to_string());
+        if let Some(url) = &plan.database {
+            command.env(DATABASE, url);
+        }
         command.stdout(Stdio::piped()).stdin(Stdio::null());
         command
     };
     let mut dice = fastrand::Rng::with_seed(plan.seed);
-    let mut outcome = Outcome::default();
+    let store = if plan.database.is_some() { "postgres" } else { "sqlite" };
+    let mut outcome = Outcome { store, ..Outcome::default() };
     let mut server = Server::start(part("server", 0, 0), None);
     let said: Vec<Arc<Mutex<Said>>> = (0..DEVICES).map(|_| Arc::default()).collect();
     while outcome.client_kills < plan.client_kills || outcome.server_kills < plan.server_kills {
@@ -172,7 +183,7 @@ pub fn campaign(plan: Plan, again: impl Fn() -> Command) -> Outcome {
         assert!(drained, "what device {number} queued was not delivered within {DRAIN:?}");
     }
     server.stop();
-    let rows = rows(&folder.path().join("server"));
+    let rows = rows(&folder.path().join("server"), plan.database.as_deref());
     said.iter().for_each(|said| judge(&said.lock().unwrap(), &rows, &mut outcome));
     outcome
 }
@@ -185,11 +196,12 @@ struct Row {
     epoch: u64,
 }
 
-fn rows(server: &Path) -> Vec<Row> {
+fn rows(server: &Path, database: Option<&str>) -> Vec<Row> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let rows: Vec<(Vec<u8>, Vec<u8>, i64, i64)> = runtime.block_on(async {
-        let file = SqliteConnectOptions::new().filename(server.join(server::DATABASE_FILE_NAME));
-        let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+        install_default_drivers();
+        let file = format!("sqlite:{}", server.join(server::DATABASE_FILE_NAME).display());
+        let mut database = AnyConnection::connect(database.unwrap_or(&file)).await.unwrap();
         let rows = sqlx::query_as("SELECT id, device, sequence, consent_epoch FROM events");
         rows.fetch_all(&mut database).await.unwrap()
     });
@@ -304,6 +316,7 @@ async fn serve(folder: &Path) {
     let config = server::Config {
         listen: env::var(SERVER).unwrap().parse().unwrap(),
         data_dir: folder.join("server"),
+        database: env::var(DATABASE).ok().map(server::DatabaseUrl),
         ..server::Config::default()
     };
     // The port of the server that was killed may take a moment to be free.

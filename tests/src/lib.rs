@@ -10,6 +10,9 @@
 pub mod accounts;
 pub mod crash;
 pub mod data;
+#[path = "../../server/tests/support/postgres.rs"]
+pub mod postgres;
+pub mod replay;
 pub mod rig;
 pub mod scan;
 pub mod soak;

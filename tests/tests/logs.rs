@@ -92,6 +92,12 @@ fn c12_no_line_of_a_session_knows_a_person_or_a_value() {
 
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("/v1/events"), "lines are written");
+        // A time of day may look like a value: lines without theirs.
+        let text: String = text
+            .lines()
+            .map(|line| line.split_once(' ').map_or(line, |(_, rest)| rest))
+            .collect::<Vec<_>>()
+            .join("\n");
         // Short numbers are anywhere; a value of a body has more digits.
         for secret in secrets.iter().filter(|secret| secret.len() >= 7 && *secret != "NaN") {
             let line = text.lines().find(|line| line.contains(secret.as_str()));

@@ -4,5 +4,14 @@
 //! carries a training stack. What a model needs at run time, normalisation and calibration
 //! included, comes from [`models`] and [`sdk_core`]: nothing is written twice.
 
+pub mod boosting;
+pub mod calibrate;
+pub mod conversion;
+pub mod crossval;
+pub mod customer_base;
+pub mod drift;
 pub mod intent;
+pub mod metrics;
+mod minimise;
 mod onnx;
+pub mod tabular;

@@ -2,14 +2,18 @@
 
 use crate::project::{Project, TaskError, output, succeed};
 use serde_json::Value;
+use std::iter::once;
 
 /// The executables of crate `tests`, and the benches in each.
-const EXECUTABLES: [(&str, &[&str]); 5] = [
+const EXECUTABLES: [(&str, &[&str]); 8] = [
+    ("boost", &["boost"]),
     ("edge", &["latency", "step", "withdrawal", "memory"]),
     ("consent", &["enqueue", "ledger"]),
     ("crash", &["crash"]),
+    ("server", &["ingest", "feature_read", "sweep"]),
     ("signals", &["eda", "cvxeda", "hrv", "correction", "ppg", "streaming"]),
     ("soak", &["soak"]),
+    ("tafeng", &["tafeng"]),
 ];
 
 /// Runs the named benches in release mode, or all of them.
@@ -31,16 +35,20 @@ pub fn run(project: &Project, names: &[String], json: bool) -> Result<(), TaskEr
     Ok(())
 }
 
-/// Which executables to start, and what to ask each for.
+/// Which executables to start, and what to ask each for. The name of an executable stands for all
+/// that is in it.
 fn chosen(names: &[String]) -> Result<Vec<(&'static str, Vec<&'static str>)>, TaskError> {
-    let all: Vec<&str> = EXECUTABLES.iter().flat_map(|(_, benches)| *benches).copied().collect();
+    let mut all: Vec<&str> =
+        EXECUTABLES.iter().flat_map(|(of, some)| once(of).chain(*some)).copied().collect();
+    all.dedup();
     if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
         let all = all.join(", ");
         return Err(TaskError::Found(format!("no bench is called {unknown}; there are {all}")));
     }
-    let wanted = |bench: &&&'static str| names.is_empty() || names.iter().any(|n| n == **bench);
+    let named = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let parts = EXECUTABLES.iter().map(|(executable, benches)| {
-        (*executable, benches.iter().filter(wanted).copied().collect::<Vec<_>>())
+        let wanted = benches.iter().filter(|bench| named(executable) || named(bench));
+        (*executable, wanted.copied().collect::<Vec<_>>())
     });
     Ok(parts.filter(|(_, benches)| !benches.is_empty()).collect())
 }
@@ -73,6 +81,8 @@ mod tests {
     fn names_find_their_executable() {
         let one = chosen(&["hrv".to_owned(), "memory".to_owned()]).unwrap();
         assert_eq!(one, [("edge", vec!["memory"]), ("signals", vec!["hrv"])]);
+        let server = chosen(&["server".to_owned()]).unwrap();
+        assert_eq!(server, [("server", vec!["ingest", "feature_read", "sweep"])]);
         assert_eq!(chosen(&[]).unwrap().len(), EXECUTABLES.len());
         assert!(chosen(&["hvr".to_owned()]).unwrap_err().to_string().contains("hvr"));
     }

@@ -1,7 +1,7 @@
 //! All that a change has to pass, cheap checks first, with the time of each.
 
 use crate::{
-    book, licences, logs,
+    book, contract, licences, logs,
     project::{Project, TaskError, succeed},
     setup, smoke,
 };
@@ -21,8 +21,8 @@ struct Step {
 /// How a step went; `None` = it was not reached.
 type Report = (&'static str, Option<(Duration, Result<String, String>)>);
 
-const STEPS: [Step; 10] = [
-    Step { name: "setup", run: |_| setup::ensure().map(|()| String::new()) },
+const STEPS: [Step; 11] = [
+    Step { name: "setup", run: |_| setup::ensure(setup::Use::Test).map(|()| String::new()) },
     Step { name: "format", run: |p| quiet(p.cargo(["fmt", "--all", "--check"])) },
     Step { name: "book", run: book::verify },
     Step { name: "logs", run: |p| logs::check(p).map(|()| String::new()) },
@@ -30,6 +30,7 @@ const STEPS: [Step; 10] = [
     Step { name: "clippy", run: clippy },
     Step { name: "core", run: portable_core },
     Step { name: "tests", run: |p| quiet(p.cargo(["test", "--workspace"])) },
+    Step { name: "contract", run: contract::run },
     Step { name: "docs", run: api_docs },
     Step { name: "demo", run: demo },
 ];

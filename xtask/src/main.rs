@@ -7,6 +7,7 @@ mod bench;
 mod book;
 mod ci;
 mod constants;
+mod contract;
 mod fuzz;
 mod licences;
 mod links;
@@ -17,6 +18,7 @@ mod reference;
 mod setup;
 mod size;
 mod smoke;
+mod timescale;
 
 use clap::{Args, Parser, Subcommand};
 use project::{Project, TaskError};
@@ -37,6 +39,9 @@ enum Task {
         /// Only say what is missing; fail if something is.
         #[arg(long)]
         check: bool,
+        /// What is needed by some tests alone: timescale (a Debian 13 root, 500 MB).
+        #[arg(value_parser = ["timescale"])]
+        extra: Option<String>,
     },
     /// Run the whole loop on simulated wearables: `attune demo`, after setup.
     #[command(disable_help_flag = true)]
@@ -114,14 +119,15 @@ fn main() -> ExitCode {
 
 fn run(project: &Project, task: Task) -> Result<ExitCode, TaskError> {
     match task {
-        Task::Setup { check } => setup::run(check)?,
+        Task::Setup { check, extra: None } => setup::run(check)?,
+        Task::Setup { check, extra: Some(_) } => timescale::run(check)?,
         Task::Demo(passed) => {
-            setup::ensure()?;
+            setup::ensure(setup::Use::Run)?;
             let mut demo = project.cargo(["run", "--package", "attune", "--", "demo"]);
             return project::exit_code(demo.args(passed.arguments));
         }
         Task::Test(passed) => {
-            setup::ensure()?;
+            setup::ensure(setup::Use::Test)?;
             project::succeed(project.cargo(["test", "--workspace"]).args(passed.arguments))?;
         }
         Task::Ci { steps, licences } => return ci::run(project, &steps, licences),
@@ -131,7 +137,7 @@ fn run(project: &Project, task: Task) -> Result<ExitCode, TaskError> {
         Task::Docs { check: true } => book::check(project)?,
         Task::Docs { check: false } => book::build(project)?,
         Task::Models(passed) => {
-            setup::ensure()?;
+            setup::ensure(setup::Use::Run)?;
             let mut train = project.cargo(["run", "--release", "--package", "attune", "--"]);
             train.args(["train", "intent"]).args(project.training_arguments()?);
             project::succeed(train.args(passed.arguments))?;

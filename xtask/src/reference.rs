@@ -10,6 +10,7 @@ use protocol::{
     feature::{FEATURES, schema_hash},
     gatt::{self, Access, Service},
 };
+use serde::Deserialize;
 use std::{fmt::Write as _, fs};
 use uuid::Uuid;
 
@@ -17,6 +18,8 @@ use uuid::Uuid;
 const NOTICE: &str = "<!-- Written by `cargo xtask docs`: change the code, not this page. -->\n\n";
 
 const FEATURES_PAGE: &str = "docs/src/reference/features.md";
+/// The features of people that come with Attune, in the order of a model's inputs.
+const DEFINITIONS: &str = "models/src/profile/standard.toml";
 const GATT_PAGE: &str = "docs/src/reference/gatt.md";
 /// Its module text holds the byte table.
 const EDA_SOURCE: &str = "protocol/src/eda_profile.rs";
@@ -48,8 +51,9 @@ pub fn stale(project: &Project) -> Result<Vec<&'static str>, TaskError> {
 
 fn pages(project: &Project) -> Result<Vec<(&'static str, String)>, TaskError> {
     let eda_source = project.read(EDA_SOURCE)?;
+    let definitions = project.read(DEFINITIONS)?;
     let pages = [
-        (FEATURES_PAGE, features_page()),
+        (FEATURES_PAGE, features_page() + &people_section(&definitions)?),
         (GATT_PAGE, gatt_page(&eda_source)),
         (promises::PAGE, format!("{NOTICE}{}", promises::page(project)?)),
     ];
@@ -87,6 +91,72 @@ fn features_page() -> String {
         schema_hash()
     );
     page
+}
+
+/// What the definitions of people's features hold, as far as the page shows it.
+#[derive(Deserialize)]
+struct Definitions {
+    feature: Vec<Definition>,
+}
+
+#[derive(Deserialize)]
+struct Definition {
+    name: String,
+    source: Option<String>,
+    #[serde(default)]
+    names: Vec<String>,
+    aggregation: String,
+    window_days: Option<u32>,
+    half_life_days: Option<f64>,
+    ahead_days: Option<u32>,
+    fresh_days: Option<u32>,
+    purpose: String,
+    says: String,
+}
+
+fn people_section(definitions: &str) -> Result<String, TaskError> {
+    let definitions: Definitions = toml::from_str(definitions)
+        .map_err(|error| TaskError::Found(format!("{DEFINITIONS} cannot be read: {error}")))?;
+    let mut section = "\n## Features of people\n\n\
+         What the server computes about a person, in the order of a model's inputs, from the facts \
+         that it was told and that the person agreed to. The definitions are data: \
+         `feature_definitions` in the server's settings names a file of your own, and \
+         `GET /v1/features` shows those in force. Days are calendar days of UTC, or of the \
+         definitions' `utc_offset_minutes`; a window of n days is today and the n - 1 days before. \
+         Values are brought up to date in the transaction that stores a fact, and a training set \
+         holds exactly what was known at each time. \"Fresh\" says after how many days without a new \
+         fact a value is missing.\n\n\
+         | feature | source | how | window | fresh | purpose | says |\n\
+         |---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for f in definitions.feature {
+        let source = match (&f.source, f.names.as_slice()) {
+            (None, _) => "the time".to_owned(),
+            (Some(source), []) => source.replace('_', " "),
+            (Some(source), names) => format!("{}: {}", source.replace('_', " "), names.join(", ")),
+        };
+        let how = f.aggregation.replace('_', " ");
+        let how = match (f.half_life_days, f.ahead_days) {
+            (Some(days), _) => format!("{how}, half after {days} d"),
+            (_, Some(days)) => format!("{how}, next {days} d"),
+            _ => how,
+        };
+        let days = |days: Option<u32>| days.map_or(String::new(), |days| format!("{days} d"));
+        let window = match (f.window_days, &f.source) {
+            (None, Some(_)) => "all".to_owned(),
+            (window, _) => days(window),
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            section,
+            "| `{}` | {source} | {how} | {window} | {} | {} | {} |",
+            f.name,
+            days(f.fresh_days),
+            f.purpose,
+            f.says
+        );
+    }
+    Ok(section)
 }
 
 fn gatt_page(eda_source: &str) -> String {
@@ -190,6 +260,17 @@ mod tests {
         let page = features_page();
         assert!(FEATURES.iter().all(|f| page.contains(&format!("| `{}` |", f.name))));
         assert!(page.contains(&schema_hash()));
+    }
+
+    #[test]
+    fn every_feature_of_people_has_a_row() {
+        let text = include_str!("../../models/src/profile/standard.toml");
+        let section = people_section(text).unwrap();
+        assert_eq!(section.matches("\n| `").count(), text.matches("[[feature]]").count());
+        let row = "| `age_band` | demographics: age_band | latest | all |  | conversion | is in age \
+                   band {n} |";
+        assert!(section.contains(row), "{section}");
+        assert!(people_section("feature = 1").is_err());
     }
 
     #[test]

@@ -6,18 +6,34 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Debian packages, and what each is for.
-const PACKAGES: [(&str, &str); 3] = [
-    ("dbus", "the private bus that simulated wearables live on"),
-    ("libdbus-1-dev", "Bluetooth on Linux speaks D-Bus through it"),
-    ("pkg-config", "tells the compiler where it is"),
+/// What a machine is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// Build and run, the demo included.
+    Run,
+    /// Run all tests, too.
+    Test,
+}
+
+/// Debian packages, what each is for, and who needs it.
+const PACKAGES: [(&str, &str, Use); 5] = [
+    ("dbus", "the private bus that simulated wearables live on", Use::Run),
+    ("libdbus-1-dev", "Bluetooth on Linux speaks D-Bus through it", Use::Run),
+    ("pkg-config", "tells the compiler where it is", Use::Run),
+    (POSTGRES, "the tests of the store run on it, too", Use::Test),
+    ("python3-venv", "the peers of the contract's test and of the benches are Python", Use::Test),
 ];
+/// The distribution's own version: the name of each version is offered by some releases only.
+const POSTGRES: &str = "postgresql";
+/// The oldest version that the tests run on.
+const OLDEST_POSTGRES: u32 = 15;
 
 const OTHER_LINUX: &str = "\
 this Linux has no apt, so install by its own means what gives:
   * the program dbus-daemon       (Fedora: dbus-daemon, Arch: dbus)
   * the headers of libdbus-1      (Fedora: dbus-devel, Arch: dbus)
-  * the program pkg-config        (Fedora: pkgconf-pkg-config, Arch: pkgconf)";
+  * the program pkg-config        (Fedora: pkgconf-pkg-config, Arch: pkgconf)
+  * PostgreSQL 15 or later, for tests of the server: without it they say \"skipped\"";
 
 const MACOS: &str = "\
 macOS needs nothing more than Rust and the Xcode command line tools (xcode-select --install).
@@ -39,9 +55,9 @@ pub fn run(check: bool) -> Result<(), TaskError> {
         println!("{advice}");
         return Ok(());
     }
-    let missing = missing()?;
+    let missing = missing(Use::Test)?;
     if missing.is_empty() {
-        println!("setup: this machine has all it needs ({})", names(&wanted()));
+        println!("setup: this machine has all it needs ({})", names(&wanted(Use::Test)));
         return Ok(());
     }
     if check {
@@ -59,11 +75,11 @@ pub fn run(check: bool) -> Result<(), TaskError> {
 ///
 /// # Errors
 /// When something is missing that cannot be installed.
-pub fn ensure() -> Result<(), TaskError> {
+pub fn ensure(what_for: Use) -> Result<(), TaskError> {
     if advice(env::consts::OS).is_some() {
         return Ok(());
     }
-    let missing = missing()?;
+    let missing = missing(what_for)?;
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
@@ -76,20 +92,22 @@ fn advice(os: &str) -> Option<&'static str> {
     }
 }
 
-fn wanted() -> Vec<&'static str> {
-    PACKAGES.iter().map(|(name, _)| *name).collect()
+fn wanted(what_for: Use) -> Vec<&'static str> {
+    let wanted = PACKAGES.iter().filter(|(.., needed)| *needed <= what_for);
+    wanted.map(|(name, ..)| *name).collect()
 }
 
 fn names(packages: &[&str]) -> String {
     packages.join(", ")
 }
 
-fn missing() -> Result<Vec<&'static str>, TaskError> {
+fn missing(what_for: Use) -> Result<Vec<&'static str>, TaskError> {
     let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"]).args(wanted());
+    query.args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"]);
+    query.args(wanted(what_for)).arg(format!("{POSTGRES}-*"));
     // It exits with 1 when it does not know a package; what it does know it still prints.
     match query.stderr(Stdio::null()).output() {
-        Ok(output) => Ok(not_installed(&String::from_utf8_lossy(&output.stdout))),
+        Ok(output) => Ok(not_installed(&String::from_utf8_lossy(&output.stdout), what_for)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if is_usable_without_dpkg() {
                 Ok(Vec::new())
@@ -102,10 +120,20 @@ fn missing() -> Result<Vec<&'static str>, TaskError> {
 }
 
 /// The packages that dpkg's list does not name as installed.
-fn not_installed(listed: &str) -> Vec<&'static str> {
-    let installed =
-        |name: &str| listed.lines().any(|line| line.split_once(' ') == Some((name, "installed")));
-    wanted().into_iter().filter(|name| !installed(name)).collect()
+fn not_installed(listed: &str, what_for: Use) -> Vec<&'static str> {
+    let installed: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, status)| *status == "installed")
+        .map(|(name, _)| name)
+        .collect();
+    let new_postgres = |name: &&str| {
+        let version = name.strip_prefix(POSTGRES).and_then(|rest| rest.strip_prefix('-'));
+        version.and_then(|version| version.parse().ok()).is_some_and(|v: u32| v >= OLDEST_POSTGRES)
+    };
+    let has_postgres = installed.iter().any(new_postgres);
+    let is_there = |name: &str| installed.contains(&name) || (name == POSTGRES && has_postgres);
+    wanted(what_for).into_iter().filter(|name| !is_there(name)).collect()
 }
 
 fn is_usable_without_dpkg() -> bool {
@@ -118,9 +146,17 @@ fn is_usable_without_dpkg() -> bool {
 }
 
 fn install(packages: &[&str]) -> Result<(), TaskError> {
-    for (name, reason) in PACKAGES.iter().filter(|(name, _)| packages.contains(name)) {
+    for (name, reason, _) in PACKAGES.iter().filter(|(name, ..)| packages.contains(name)) {
         eprintln!("setup: installing {name}: {reason}");
     }
+    install_packages(packages)
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// When apt cannot.
+pub fn install_packages(packages: &[&str]) -> Result<(), TaskError> {
     apt_get(&["update"])?;
     let arguments = ["install", "--yes", "--no-install-recommends"];
     apt_get(&[&arguments[..], packages].concat())
@@ -143,7 +179,8 @@ fn apt_get(arguments: &[&str]) -> Result<(), TaskError> {
     succeed(command.stdout(io::stderr()))
 }
 
-fn is_root() -> bool {
+/// Whether we are the superuser.
+pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
@@ -151,16 +188,40 @@ fn is_root() -> bool {
 mod tests {
     use super::*;
 
-    fn check(listed: &str, expected: &[&str]) {
-        assert_eq!(not_installed(listed), expected, "{listed:?}");
+    fn check(what_for: Use, listed: &str, expected: &[&str]) {
+        assert_eq!(not_installed(listed, what_for), expected, "{listed:?}");
     }
 
     #[test]
     fn only_installed_packages_count() {
-        check("", &["dbus", "libdbus-1-dev", "pkg-config"]);
-        check("dbus installed\nlibdbus-1-dev installed\npkg-config installed\n", &[]);
-        check("dbus config-files\npkg-config installed\n", &["dbus", "libdbus-1-dev"]);
-        check("dbus-user-session installed\n", &["dbus", "libdbus-1-dev", "pkg-config"]);
+        let all = ["dbus", "libdbus-1-dev", "pkg-config", "postgresql", "python3-venv"];
+        check(Use::Test, "", &all);
+        check(Use::Test, "dbus-user-session installed\n", &all);
+        check(
+            Use::Test,
+            "dbus config-files\npkg-config installed\n",
+            &["dbus", "libdbus-1-dev", "postgresql", "python3-venv"],
+        );
+    }
+
+    #[test]
+    fn the_demo_needs_nothing_of_the_tests() {
+        check(Use::Run, "", &["dbus", "libdbus-1-dev", "pkg-config"]);
+        check(Use::Run, "dbus installed\nlibdbus-1-dev installed\npkg-config installed\n", &[]);
+    }
+
+    #[test]
+    fn any_postgresql_that_is_new_enough_will_do() {
+        let rest = "dbus installed\nlibdbus-1-dev installed\npkg-config installed\n\
+            python3-venv installed\n";
+        let with = |line: &str| format!("{rest}{line}\n");
+        check(Use::Test, &with("postgresql installed"), &[]);
+        check(Use::Test, &with("postgresql-15 installed"), &[]);
+        check(Use::Test, &with("postgresql-17 installed"), &[]);
+        check(Use::Test, &with("postgresql-13 installed"), &["postgresql"]);
+        check(Use::Test, &with("postgresql-17 config-files"), &["postgresql"]);
+        check(Use::Test, &with("postgresql-client-17 installed"), &["postgresql"]);
+        check(Use::Test, &with("postgresql-17-timescaledb installed"), &["postgresql"]);
     }
 
     #[test]

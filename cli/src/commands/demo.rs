@@ -25,11 +25,15 @@ use sdk_core::{
 };
 use serde::Serialize;
 use serde_json::json;
+use server::{
+    keys::{Keychain, NewKey},
+    scope::Scope,
+};
 use std::{
     fs,
     io::IsTerminal,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -171,8 +175,11 @@ async fn demo(
         retention: server::RetentionConfig { behaviour_days: 30, ..Default::default() },
         ..server::Config::default()
     };
+    let server_folder = config.data_dir.clone();
     let server = server::Server::bind(config).await?;
     let url = server.url();
+    let page_key =
+        if args.listen.ip().is_loopback() { None } else { Some(page_key(&server_folder).await?) };
     let monitor = server.monitor();
     let (stop_server, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server.run_until(async {
@@ -205,14 +212,21 @@ async fn demo(
         None => format!("simulated body {}", args.seed),
     };
     let ends = args.length.map(|seconds| begun + Duration::from_secs_f64(seconds));
-    let mut board = Board::new(source, url.clone(), &DEVICES, offer, ends);
+    let page = match &page_key {
+        None => url.clone(),
+        Some(key) => format!("{url}, sign in with {key}"),
+    };
+    let mut board = Board::new(source, page.clone(), &DEVICES, offer, ends);
     let (mut terminal, mut keys) = if screen {
         let (terminal, keys) = Terminal::open()?;
         (Some(terminal), keys)
     } else {
-        let what = format!("{}; live page at {url}", board.source);
+        let what = format!("{}; live page at {page}", board.source);
         if json {
-            output::line(&json!({"type": "listening", "url": url, "source": board.source}))?;
+            let source = &board.source;
+            output::line(&json!({
+                "type": "listening", "url": url, "source": source, "page_key": page_key,
+            }))?;
         } else {
             output::text(&what)?;
         }
@@ -299,6 +313,16 @@ async fn demo(
         withdrawn_after_ms,
         seconds,
     })
+}
+
+/// A key for the page, for whoever looks from another machine: it is as short-lived as the demo.
+async fn page_key(folder: &Path) -> Result<String, Failure> {
+    let keys = Keychain::open(folder).await?;
+    let scopes = [Scope::Live].into_iter().collect();
+    let new = NewKey { name: "demo".to_owned(), scopes, expires_unix_ms: None };
+    let (key, _) = keys.create(new, person::unix_ms()).await?;
+    keys.close().await;
+    Ok(key.reveal().to_owned())
 }
 
 async fn act(

@@ -1,5 +1,11 @@
 //! `attune evaluate`: judging models on data they have not seen.
 
+mod conversion;
+mod drift;
+mod peer;
+mod repeat;
+mod rows;
+
 use super::train::{Data, bar};
 use crate::{Failure, output};
 use clap::Subcommand;
@@ -18,6 +24,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Model {
     Intent(Intent),
+    Conversion(conversion::Args),
+    Drift(drift::Args),
+    Repeat(repeat::Repeat),
 }
 
 /// Arousal on recorded people, subject by subject: 60-s windows, step 30 s, the first 5 minutes
@@ -35,7 +44,15 @@ struct Intent {
 }
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let Model::Intent(args) = args.model;
+    match args.model {
+        Model::Intent(args) => intent(args, json),
+        Model::Conversion(args) => conversion::run(&args, json),
+        Model::Drift(args) => drift::run(&args, json),
+        Model::Repeat(args) => repeat::run(&args, json),
+    }
+}
+
+fn intent(args: Intent, json: bool) -> Result<ExitCode, Failure> {
     if args.data.recordings.is_none() {
         return Err("evaluating needs people: give --recordings FOLDER and --labels FILE".into());
     }

@@ -1,17 +1,21 @@
 //! One file a command: its arguments and what it does with them.
 
 pub mod analyze;
+pub mod backup;
 pub mod completions;
 pub mod consent;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
+pub mod import;
+pub mod keys;
 pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod simulate;
 pub mod train;
+pub mod train_conversion;
 
 use crate::Failure;
 use models::{Bundle, IntentModel};
@@ -20,6 +24,7 @@ use sdk_core::{
     offer::{OfferPlan, Tempo},
     runtime::PipelineConfig,
 };
+use server::{DatabaseUrl, Location};
 use std::{fs, path::PathBuf, sync::Arc};
 
 /// The edge path's model and offer, as several commands take them.
@@ -57,6 +62,24 @@ impl Edge {
             calibration: Calibration::default(),
             model: Arc::new(model),
         })
+    }
+}
+
+/// A server's data, as commands beside the server take it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Data {
+    /// The folder of the server's keys and of its embedded database.
+    #[arg(long, value_name = "FOLDER", env = "ATTUNE_DATA_DIR", default_value = "attune-data")]
+    data: PathBuf,
+    /// The server's database, if it is PostgreSQL: postgres://user@host/name
+    #[arg(long, value_name = "URL", env = "ATTUNE_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+}
+
+impl Data {
+    /// Where it is.
+    pub fn location(self) -> Location {
+        Location { folder: self.data, database: self.database.map(DatabaseUrl) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `attune privacy`: a person's rights, as the operator of a server serves them.
 
-use super::tokio_runtime;
+use super::{Data, tokio_runtime};
 use crate::{Failure, output, person};
 use clap::Subcommand;
 use serde_json::json;
@@ -17,9 +17,8 @@ use uuid::Uuid;
 /// A person asks through their device, which is their proof; this is for letters and phone calls.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder of the server's database.
-    #[arg(long, value_name = "FOLDER", env = "ATTUNE_DATA_DIR", default_value = "attune-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    data: Data,
     #[command(subcommand)]
     action: Action,
 }
@@ -47,12 +46,12 @@ enum Action {
 }
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let now = person::unix_ms();
+    let (at, now) = (args.data.location(), person::unix_ms());
     let runtime = tokio_runtime()?;
     let unknown = || -> Failure { "nothing is stored about this person".into() };
     match args.action {
         Action::Export { person, file } => {
-            let found = runtime.block_on(privacy::export(&args.data, person, now))?;
+            let found = runtime.block_on(privacy::export(at, person, now))?;
             let document = found.ok_or_else(unknown)?;
             match file {
                 None => output::line(&document)?,
@@ -60,7 +59,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
             }
         }
         Action::Erase { person, .. } => {
-            let erased = runtime.block_on(privacy::erase(&args.data, person, now))?;
+            let erased = runtime.block_on(privacy::erase(at, person, now))?;
             let erased = erased.ok_or_else(unknown)?;
             if json {
                 output::line(&json!({
@@ -75,7 +74,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
             }
         }
         Action::VerifyAudit => {
-            let entries = runtime.block_on(privacy::verify_audit(&args.data))?;
+            let entries = runtime.block_on(privacy::verify_audit(at))?;
             if json {
                 output::line(&json!({"type": "audit", "entries": entries, "holds": true}))?;
             } else {

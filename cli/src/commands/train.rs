@@ -1,5 +1,6 @@
 //! `attune train`: fitting models.
 
+use super::train_conversion;
 use crate::{Failure, output};
 use clap::Subcommand;
 use firmware_sim::physiology::{Script, State, session};
@@ -19,6 +20,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Model {
     Intent(Intent),
+    Conversion(train_conversion::Args),
 }
 
 /// The intent model: states of mind from simulated people, arousal from recorded ones.
@@ -74,7 +76,10 @@ impl Data {
 }
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
-    let Model::Intent(args) = args.model;
+    let args = match args.model {
+        Model::Intent(args) => args,
+        Model::Conversion(args) => return train_conversion::run(&args, json),
+    };
     let (real, simulated) = args.data.load()?;
     let created = args.created.unwrap_or_else(|| jiff::Zoned::now().date().to_string());
     let mut config = TrainConfig::new(&created);

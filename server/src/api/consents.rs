@@ -1,7 +1,7 @@
 //! `/v1/consents`: what people agreed to, in chains that their devices signed.
 
 use super::{
-    ApiError,
+    ApiError, examples,
     extract::PersonDevice,
     run_to_end,
     signed::{Signed, SignedBody},
@@ -52,10 +52,12 @@ struct ServerKey {
 /// that is properly signed always takes effect, whatever became of the rest of the request: what
 /// was made under its epoch or a lower one is deleted, and nothing made under them is stored any
 /// more. The answer is the server's signature under the receipt in force.
-#[utoipa::path(post, path = "/v1/consents", tag = "consent", request_body = ConsentBatch,
+#[utoipa::path(post, path = "/v1/consents", tag = "consent",
+    request_body(content = ConsentBatch, example = json!(examples::consents())),
     security(("device_signature" = [])),
     responses(
-        (status = 200, description = "All are stored, now or before", body = ConsentReply),
+        (status = 200, description = "All are stored, now or before", body = ConsentReply,
+            example = json!(examples::consents_taken())),
         (status = "4XX", description = "Refused: 400 malformed, 401 not signed by the device, or \
             an old request number, 403 the pseudonym belongs to another device, 409 a gap or a \
             fork, 410 the person was erased, 413 too large, 422 invalid or changed",
@@ -69,7 +71,8 @@ async fn post_consents(
 ) -> Result<Json<ConsentReply>, ApiError> {
     run_to_end(async move {
         let now = unix_ms();
-        let taken = ingest::take_consents(&app.store, &app.key, &signer, &body, now).await;
+        let taken =
+            ingest::take_consents(&app.store, &*app.follow, &app.key, &signer, &body, now).await;
         let mut taken = app.or_refuse(taken, now).await?;
         app.live.consent(&taken);
         let Some(refused) = taken.refused.take() else {
@@ -93,7 +96,7 @@ async fn post_consents(
         ("device" = uuid::Uuid, Path, description = "The device, which signs the request")),
     responses(
         (status = 200, description = "The newest receipt and the server's signature under it",
-            body = ConsentInForce),
+            body = ConsentInForce, example = json!(examples::in_force())),
         (status = "4XX", description = "401 not signed by the device, 404 none is known, 410 the \
             person was erased, 422 not two UUIDs", body = Problem,
             content_type = "application/problem+json"),
@@ -115,8 +118,9 @@ async fn get_consent(
 }
 
 /// The key that the server signs chain heads with
-#[utoipa::path(get, path = "/v1/server-key", tag = "consent",
-    responses((status = 200, description = "Ed25519, hexadecimal", body = ServerKey)))]
+#[utoipa::path(get, path = "/v1/server-key", tag = "consent", security(()),
+    responses((status = 200, description = "Ed25519, hexadecimal", body = ServerKey,
+        example = json!(examples::server_key()))))]
 async fn get_server_key(State(app): State<App>) -> Json<ServerKey> {
     Json(ServerKey { key: app.key.public() })
 }

@@ -3,10 +3,11 @@
 use crate::{
     app::App,
     ingest::Denied,
+    ops::{limits::Quota, ring::Invalid, scope::Scope},
     store::{Action, StoreError},
 };
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::{
@@ -14,6 +15,7 @@ use protocol::{
     problem::{ErrorCode, MEDIA_TYPE, Problem},
 };
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Why a request was refused; answered as an RFC 9457 [`Problem`].
 #[derive(Debug, Error)]
@@ -26,18 +28,38 @@ pub(crate) enum ApiError {
         "the request number must be greater than {last}: sign the request again with a new one"
     )]
     Replayed { last: u64 },
+    /// 401: no key, or one that does not hold.
+    #[error("{}", key_detail(*.0))]
+    Key(Option<Invalid>),
+    /// 403: the key lacks the scope.
+    #[error(
+        "the key lacks the scope {0}: use one that has it, or make one with attune keys create"
+    )]
+    Forbidden(Scope),
+    /// 403: a form of the page, sent by another site.
+    #[error("the form was sent by another site: open the page itself")]
+    OtherSite,
+    /// 429: asked too often.
+    #[error("asked too often: wait for as long as the header retry-after says")]
+    TooMany(Quota),
     /// 405: the path is right, the method is not.
     #[error("this path does not take that method: see the allow header and /openapi.json")]
     Method,
     /// 503: the request took too long.
     #[error("the request took longer than {0} ms: send it again later, or send less at once")]
     Timeout(u128),
+    /// 503: the server is about to end.
+    #[error("the server is about to end: ask another, or again later")]
+    Draining,
     /// 503: every live stream is taken.
     #[error("all {0} live streams are taken: close a page or try again later")]
     Streams(usize),
     /// 503: the database cannot do it now; 500: it never will.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// As the other says, but what was taken of the request before stays.
+    #[error("{error}")]
+    Partly { error: Box<Self>, request: Uuid, rows: u64, stored: u64 },
     /// 500: the server has a bug.
     #[error("{0} failed")]
     Internal(&'static str),
@@ -52,12 +74,40 @@ impl ApiError {
         match self {
             Self::Refused { code, .. } => *code,
             Self::Replayed { .. } => ErrorCode::Replayed,
+            Self::Key(_) => ErrorCode::Unauthenticated,
+            Self::Forbidden(_) | Self::OtherSite => ErrorCode::Forbidden,
+            Self::TooMany(_) => ErrorCode::TooManyRequests,
             Self::Method => ErrorCode::NotFound,
             Self::Store(StoreError::Record(_) | StoreError::Sealed) | Self::Internal(_) => {
                 ErrorCode::Internal
             }
-            Self::Timeout(_) | Self::Streams(_) | Self::Store(_) => ErrorCode::Unavailable,
+            Self::Timeout(_) | Self::Draining | Self::Streams(_) | Self::Store(_) => {
+                ErrorCode::Unavailable
+            }
+            Self::Partly { error, .. } => error.code(),
         }
+    }
+
+    /// What goes with some answers.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let (name, text) = match self {
+            Self::Key(None) => (header::WWW_AUTHENTICATE, "Bearer realm=\"attune\"".to_owned()),
+            Self::Key(Some(_)) => {
+                let text = "Bearer realm=\"attune\", error=\"invalid_token\"";
+                (header::WWW_AUTHENTICATE, text.to_owned())
+            }
+            Self::Forbidden(scope) => {
+                let text = "Bearer realm=\"attune\", error=\"insufficient_scope\"";
+                (header::WWW_AUTHENTICATE, format!("{text}, scope=\"{scope}\""))
+            }
+            Self::TooMany(quota) => {
+                let wait_s = quota.retry_in.unwrap_or_default().as_millis().div_ceil(1_000);
+                (header::RETRY_AFTER, wait_s.max(1).to_string())
+            }
+            Self::Partly { request, .. } => (header::LOCATION, format!("/v1/requests/{request}")),
+            _ => return None,
+        };
+        Some((name, HeaderValue::from_str(&text).ok()?))
     }
 
     fn status(&self) -> StatusCode {
@@ -71,13 +121,41 @@ impl ApiError {
     /// What the client is told: nothing of the inside of the server.
     fn detail(&self) -> String {
         match self {
-            Self::Store(_) => match self.code() {
-                ErrorCode::Unavailable => {
-                    "the database did not answer; nothing was stored: send it again later".into()
+            Self::Store(_) => {
+                let (what, then) = self.of_store();
+                format!("{what}; nothing was stored: {then}")
+            }
+            Self::Partly { error, rows, stored, .. } => {
+                let taken = format!(
+                    "the first {rows} rows were taken, {stored} of them stored; the location \
+                     header names the request"
+                );
+                match &**error {
+                    Self::Store(_) => {
+                        let (what, then) = error.of_store();
+                        format!("{what}; {taken}: {then}")
+                    }
+                    other => format!("{other}; {taken}"),
                 }
-                _ => "the server failed; nothing was stored: tell its operator".into(),
-            },
+            }
             other => other.to_string(),
+        }
+    }
+
+    /// What a failure of the store is to a client, and what to do.
+    fn of_store(&self) -> (&'static str, &'static str) {
+        match self.code() {
+            ErrorCode::Unavailable => ("the database did not answer", "send it again later"),
+            _ => ("the server failed", "tell its operator"),
+        }
+    }
+
+    /// Whether it is the server that failed.
+    const fn is_ours(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Internal(_) => true,
+            Self::Partly { error, .. } => error.is_ours(),
+            _ => false,
         }
     }
 }
@@ -98,6 +176,8 @@ impl App {
         let code = error.code();
         self.live.refused(code);
         let action = match code {
+            // Who watches keys is not who watches signatures.
+            ErrorCode::Unauthenticated if matches!(error, ApiError::Key(_)) => return,
             ErrorCode::Unauthenticated => Action::BadSignature,
             ErrorCode::Replayed => Action::Replay,
             _ => return,
@@ -128,10 +208,10 @@ impl protocol::log::LogSafe for ApiError {}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::Store(_) | Self::Internal(_) = self {
+        if self.is_ours() {
             protocol::log!(error, "request failed", error = self);
         }
-        let (status, code) = (self.status(), self.code());
+        let (status, code, header) = (self.status(), self.code(), self.header());
         let title = match status {
             StatusCode::METHOD_NOT_ALLOWED => "method not allowed",
             _ => title(code),
@@ -148,11 +228,24 @@ impl IntoResponse for ApiError {
         };
         let mut response = (status, axum::Json(problem)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
         response
     }
 }
 
-const fn title(code: ErrorCode) -> &'static str {
+/// Only who holds the secret hears that the key has ended.
+const fn key_detail(why: Option<Invalid>) -> &'static str {
+    match why {
+        None => "send an operator's key: the header authorization: Bearer attune_...",
+        Some(Invalid::Unknown) => "the key is not one of this server's",
+        Some(Invalid::Expired) => "the key has expired: ask for the one that took over from it",
+        Some(Invalid::Revoked) => "the key was revoked: ask for another",
+    }
+}
+
+pub(super) const fn title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Malformed => "malformed body",
         ErrorCode::Invalid => "invalid value",
@@ -163,7 +256,27 @@ const fn title(code: ErrorCode) -> &'static str {
         ErrorCode::Erased => "erased",
         ErrorCode::Conflict => "conflict",
         ErrorCode::NotFound => "not found",
+        ErrorCode::Forbidden => "forbidden",
+        ErrorCode::TooManyRequests => "too many requests",
         ErrorCode::Unavailable => "unavailable",
         ErrorCode::Internal => "server failure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_of_a_request_is_not_denied() {
+        let failed = || ApiError::Store(StoreError::Sealed);
+        assert!(failed().detail().contains("nothing was stored"));
+        let (error, request) = (Box::new(failed()), Uuid::nil());
+        let partly = ApiError::Partly { error, request, rows: 1_000, stored: 998 };
+        assert_eq!(partly.code(), failed().code());
+        let detail = partly.detail();
+        assert!(detail.contains("the first 1000 rows were taken, 998 of them stored"), "{detail}");
+        assert!(!detail.contains("nothing was stored"), "{detail}");
+        assert!(partly.is_ours() && partly.header().is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! `/v1/events`: what devices report, in batches.
 
-use super::{ApiError, run_to_end, signed::SignedBody};
+use super::{ApiError, examples, run_to_end, signed::SignedBody};
 use crate::{
     app::{App, unix_ms},
     ingest,
@@ -28,10 +28,12 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// disclosure; a price above it also needs the grant `raise_price` for every modality it stands on.
 /// Not checked: that the reference price is the list price, and that the law of the place allows an
 /// increase. The server knows neither.
-#[utoipa::path(post, path = "/v1/events", tag = "events", request_body = EventBatch,
+#[utoipa::path(post, path = "/v1/events", tag = "events",
+    request_body(content = EventBatch, example = json!(examples::events())),
     security(("device_signature" = [])),
     responses(
-        (status = 200, description = "One verdict an event", body = BatchReply),
+        (status = 200, description = "One verdict an event", body = BatchReply,
+            example = json!(examples::events_taken())),
         (status = "4XX", description = "Refused, nothing was stored: 400 malformed, 401 not \
             signed by the events' device, or an old request number, 403 no event has consent, \
             410 the person was erased, 413 too large", body = Problem,

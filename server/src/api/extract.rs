@@ -5,10 +5,13 @@
 use super::ApiError;
 use crate::app::App;
 use axum::{
-    extract::{FromRequestParts, Path},
-    http::{HeaderMap, header, request::Parts},
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::IntoResponse,
 };
-use protocol::problem::ErrorCode;
+use protocol::{event::MAX_BODY_BYTES, problem::ErrorCode};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
@@ -54,4 +57,83 @@ impl FromRequestParts<App> for Person {
         let Path(person) = person.map_err(|_| invalid())?;
         Uuid::parse_str(&person).map(Self).map_err(|_| invalid())
     }
+}
+
+/// The id of an operator's key in the path.
+#[derive(Debug)]
+pub(crate) struct KeyId(pub(crate) Uuid);
+
+impl FromRequestParts<App> for KeyId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let invalid = || ApiError::refused(ErrorCode::Invalid, "the path takes the id of a key");
+        let id = Path::<String>::from_request_parts(parts, app).await;
+        let Path(id) = id.map_err(|_| invalid())?;
+        Uuid::parse_str(&id).map(Self).map_err(|_| invalid())
+    }
+}
+
+/// The id of a job in the path.
+#[derive(Debug)]
+pub(crate) struct JobId(pub(crate) Uuid);
+
+impl FromRequestParts<App> for JobId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let invalid = || ApiError::refused(ErrorCode::Invalid, "the path takes the id of a job");
+        let id = Path::<String>::from_request_parts(parts, app).await;
+        let Path(id) = id.map_err(|_| invalid())?;
+        Uuid::parse_str(&id).map(Self).map_err(|_| invalid())
+    }
+}
+
+/// The id of a model in the path, whatever it looks like.
+#[derive(Debug)]
+pub(crate) struct ModelId(pub(crate) String);
+
+impl FromRequestParts<App> for ModelId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let unknown = |_| ApiError::refused(ErrorCode::NotFound, "no model has this id");
+        let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(unknown)?;
+        Ok(Self(id))
+    }
+}
+
+/// A JSON body of an operator's request, of at most [`MAX_BODY_BYTES`]. Stands after the key in a
+/// handler's arguments, so that nothing is read of who may not ask.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            let detail = "send the header content-type: application/json";
+            return Err(ApiError::refused(ErrorCode::Malformed, detail));
+        }
+        let bytes = whole_body(request, app).await?;
+        let body = serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("the body: {error}; see /openapi.json");
+            ApiError::refused(ErrorCode::Malformed, detail)
+        })?;
+        Ok(Self(body))
+    }
+}
+
+/// The body, within its bound.
+pub(super) async fn whole_body(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, app).await.map_err(|rejection| {
+        match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::refused(
+                ErrorCode::TooLarge,
+                format!("the body has more than {MAX_BODY_BYTES} bytes: send less at once"),
+            ),
+            _ => ApiError::refused(ErrorCode::Malformed, "the body ended before it was complete"),
+        }
+    })
 }

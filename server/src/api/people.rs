@@ -1,6 +1,6 @@
 //! `/v1/people`: a copy of everything about a person, and its end.
 
-use super::{ApiError, extract::Person, run_to_end, signed::Signed};
+use super::{ApiError, examples, extract::Person, run_to_end, signed::Signed};
 use crate::{
     app::{App, unix_ms},
     ingest, privacy,
@@ -22,7 +22,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
     security(("device_signature" = [])),
     params(("person" = uuid::Uuid, Path, description = "The person's pseudonym")),
     responses(
-        (status = 200, description = "person, exported_unix_ms, tables, heads", body = Value),
+        (status = 200, description = "person, exported_unix_ms, tables, heads", body = Value,
+            example = json!(examples::export())),
         (status = "4XX", description = "401 not signed, or an old request number, 403 the \
             pseudonym belongs to another device, 404 nothing is known, 410 the person was erased, \
             422 not a UUID", body = Problem, content_type = "application/problem+json"),
@@ -45,7 +46,7 @@ async fn export(
 
 /// Erase a person
 ///
-/// Deletes every row about the person, and the key that their bodies are sealed with: backups of
+/// Deletes every row about the person, under every pseudonym that is linked to this one, and the key that their bodies are sealed with: backups of
 /// the database cannot be read any more either. What stays is a hash of the pseudonym, by which
 /// whatever still arrives about them is refused with 410. Signed by the person's device.
 #[utoipa::path(delete, path = "/v1/people/{person}", tag = "people",
@@ -67,8 +68,8 @@ async fn erase(
     run_to_end(async move {
         let now = unix_ms();
         let erased = ingest::erase_for(&app.store, &signer, person, now).await;
-        let removed = app.or_refuse(erased, now).await?;
-        app.live.erased(person, removed);
+        let (removed, people) = app.or_refuse(erased, now).await?;
+        app.live.erased(&people, removed);
         if !app.store.checkpoint().await? {
             protocol::log!(
                 warn,

@@ -4,16 +4,17 @@
 //! then is anything parsed. Whether the request's number is new is checked with the effect, in one
 //! transaction.
 
-use super::{ApiError, extract::is_json};
+use super::{
+    ApiError,
+    extract::{is_json, whole_body},
+};
 use crate::app::{App, unix_ms};
 use axum::{
     body::Bytes,
     extract::{FromRequest, OriginalUri, Request},
-    http::{HeaderMap, StatusCode, Uri, header},
-    response::IntoResponse,
+    http::{HeaderMap, Uri, header},
 };
 use protocol::{
-    event::MAX_BODY_BYTES,
     problem::ErrorCode,
     signing::{
         CONTENT_DIGEST, REQUEST_NUMBER, SIGNATURE, SIGNATURE_INPUT, SignedHeaders, Signer, Target,
@@ -81,15 +82,7 @@ async fn verified(request: Request, app: &App) -> Result<(Signer, Bytes), ApiErr
     };
     let authority = authority(&uri, request.headers());
     let signed = signed_headers(request.headers());
-    let bytes = Bytes::from_request(request, app).await.map_err(|rejection| {
-        match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::refused(
-                ErrorCode::TooLarge,
-                format!("the body has more than {MAX_BODY_BYTES} bytes: send less at once"),
-            ),
-            _ => ApiError::refused(ErrorCode::Malformed, "the body ended before it was complete"),
-        }
-    })?;
+    let bytes = whole_body(request, app).await?;
     let Some(signed) = signed else {
         let detail = format!(
             "the request is not signed: send {CONTENT_DIGEST}, {REQUEST_NUMBER}, \

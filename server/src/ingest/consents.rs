@@ -8,6 +8,7 @@
 use super::{Denied, admit, erased, other_device, other_owner, validate};
 use crate::{
     consent::is_withdrawal,
+    intake::{Effects, Follow},
     store::{
         Action, Actor, Entry, Removed, Store, StoreError, StoredReceipt, Tip, Writing, person_hash,
     },
@@ -57,6 +58,7 @@ pub struct RefusedReceipt {
 /// [`Denied`]: nothing was stored.
 pub async fn take_consents(
     store: &Store,
+    follow: &dyn Follow,
     server_key: &SigningKey,
     signer: &Signer,
     batch: &ConsentBatch,
@@ -95,7 +97,7 @@ pub async fn take_consents(
             Err(detail) => taking.refuse(ErrorCode::Invalid, detail, false),
         }
     }
-    taking.finish(person, device, server_key).await
+    taking.finish(person, device, server_key, follow).await
 }
 
 /// The receipt that counts for a person on the signing device, under the server's signature.
@@ -261,10 +263,18 @@ impl Taking<'_> {
         person: Uuid,
         device: Uuid,
         server_key: &SigningKey,
+        follow: &dyn Follow,
     ) -> Result<TakenConsents, Denied> {
         let mut removed = Removed::default();
         if let Some(epoch) = self.withdrawn {
             removed = self.writing.remove_up_to(person, device, epoch).await?;
+            // What operators report about the same person stands on the same consent.
+            let now = self.received_unix_ms;
+            if let Some(root) = self.writing.forget_behaviour(person, now).await? {
+                let (rebuild, forgotten) = ([root].into(), [root].into());
+                let effects = Effects { rebuild, forgotten, ..Effects::default() };
+                follow.follow(&mut self.writing, &effects, now).await?;
+            }
         }
         self.write_down(person, removed).await?;
         let in_force = self.writing.in_force_of(person, device).await?;

@@ -26,7 +26,7 @@ pub async fn export_for(
     Ok(writing.commit().await?)
 }
 
-/// Erases a person.
+/// Erases a person, under every pseudonym that is linked to the device's; gives all of them.
 ///
 /// # Errors
 /// [`Denied`].
@@ -35,9 +35,11 @@ pub async fn erase_for(
     signer: &Signer,
     person: Uuid,
     now_unix_ms: i64,
-) -> Result<Removed, Denied> {
+) -> Result<(Removed, Vec<Uuid>), Denied> {
     let writing = owned(store, signer, person, now_unix_ms).await?;
-    Ok(writing.erase(person, Actor::Device, now_unix_ms).await?.commit().await?)
+    let erasing = writing.erase(person, Actor::Device, now_unix_ms).await?;
+    let people = erasing.people().to_vec();
+    Ok((erasing.commit().await?, people))
 }
 
 /// A transaction in which the signing device was found to own the pseudonym.

@@ -5,6 +5,7 @@
 //! and after an hour of streaming is made by the same code from the same state.
 
 mod board;
+mod session;
 mod text;
 mod view;
 
@@ -16,18 +17,19 @@ use crate::{
     store::{Cutoffs, Expired, Removed, Store, StoreError},
 };
 use axum::{
-    extract::State,
+    extract::{Path, State, rejection::PathRejection},
     http::header,
     response::{
-        Html, IntoResponse,
+        Html, IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
 };
 use board::Board;
 use futures::{Stream, StreamExt, stream};
 use protocol::problem::{ErrorCode, Problem};
 use serde::Serialize;
+pub(crate) use session::COOKIE;
+use session::{Sessions, Viewer};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,6 +44,8 @@ use view::{PANELS, Panels};
 const LEAST_PAUSE: Duration = Duration::from_millis(250);
 /// Most pages that stream at once: each costs a connection and a rendering per update.
 const MOST_STREAMS: usize = 64;
+/// How long a page may stream before it is asked again who it is.
+const LONGEST_STREAM: Duration = Duration::from_secs(10 * 60);
 /// Events read back at start: a few minutes of every session on the board.
 const EVENTS_AT_START: u32 = 4_000;
 /// Rows of other kinds read back at start.
@@ -53,6 +57,8 @@ pub(crate) struct Live {
     board: Mutex<Board>,
     changes: watch::Sender<()>,
     streams: Arc<Semaphore>,
+    /// Who signed in to the page.
+    sessions: Sessions,
 }
 
 impl Live {
@@ -67,7 +73,12 @@ impl Live {
         }
         board.counters = Counters::starting_with(store.totals().await?);
         let streams = Arc::new(Semaphore::new(MOST_STREAMS));
-        Ok(Self { board: Mutex::new(board), changes: watch::Sender::new(()), streams })
+        Ok(Self {
+            board: Mutex::new(board),
+            changes: watch::Sender::new(()),
+            streams,
+            sessions: Sessions::default(),
+        })
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -102,10 +113,10 @@ impl Live {
         });
     }
 
-    pub(crate) fn erased(&self, person: Uuid, removed: Removed) {
+    pub(crate) fn erased(&self, people: &[Uuid], removed: Removed) {
         self.change(|board| {
             board.counters.remove(removed);
-            board.forget_person(person);
+            people.iter().for_each(|person| board.forget_person(*person));
         });
     }
 
@@ -138,20 +149,56 @@ impl Live {
 }
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    let asset = |media_type: &'static str, text: &'static str| {
-        get(async move || ([(header::CONTENT_TYPE, media_type)], text))
-    };
     OpenApiRouter::new()
+        .routes(routes!(page))
         .routes(routes!(get_live))
-        .route("/", get(page))
-        .route("/assets/live.css", asset("text/css; charset=utf-8", view::CSS))
-        .route("/assets/live.js", asset("text/javascript; charset=utf-8", view::SCRIPT))
-        .route("/assets/icon.svg", asset("image/svg+xml", view::ICON))
+        .routes(routes!(session::sign_in))
+        .routes(routes!(session::sign_out))
+        .routes(routes!(asset))
 }
 
-async fn page(State(app): State<App>) -> Result<Html<String>, ApiError> {
+/// The page
+///
+/// For a key with the scope `live`, or its cookie. As long as no key was ever made, also for the
+/// server's own machine.
+#[utoipa::path(get, path = "/", tag = "live",
+    security(("api_key" = ["live"]), ("live_session" = [])),
+    responses(
+        (status = 200, description = "What arrived", body = str, content_type = "text/html"),
+        (status = 401, description = "The sign-in form", body = str, content_type = "text/html"),
+    ))]
+async fn page(
+    State(app): State<App>,
+    viewer: Result<Viewer, ApiError>,
+) -> Result<Response, ApiError> {
+    match viewer {
+        Err(ApiError::Key(_)) => return Ok(session::form(None)),
+        Err(error) => return Err(error),
+        Ok(Viewer) => {}
+    }
     let page = view::page(&app.live.render()?);
-    page.map(Html).map_err(|_| ApiError::Internal("rendering the page"))
+    let page = page.map_err(|_| ApiError::Internal("rendering the page"))?;
+    Ok(Html(page).into_response())
+}
+
+/// A file of the page
+#[utoipa::path(get, path = "/assets/{file}", tag = "live", security(()),
+    params(("file" = String, Path, description = "live.css, live.js or icon.svg",
+        example = "live.css")),
+    responses(
+        (status = 200, description = "The file", content(
+            (str = "text/css"), (str = "text/javascript"), (str = "image/svg+xml"))),
+        (status = 404, description = "There is no such file", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn asset(path: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
+    let (media_type, text) = match path.as_ref().map(|Path(file)| file.as_str()) {
+        Ok("live.css") => ("text/css; charset=utf-8", view::CSS),
+        Ok("live.js") => ("text/javascript; charset=utf-8", view::SCRIPT),
+        Ok("icon.svg") => ("image/svg+xml", view::ICON),
+        _ => return Err(ApiError::refused(ErrorCode::NotFound, "the page has no such file")),
+    };
+    Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
 }
 
 /// A panel of the page, as the stream sends it.
@@ -164,19 +211,25 @@ struct PanelUpdate<'a> {
 /// The page's stream
 ///
 /// Server-sent events named `panel`: `{"id": .., "html": ..}`, first every panel, then each that
-/// changed, at most four times a second.
+/// changed, at most four times a second. A stream ends after ten minutes: ask for another, with
+/// a key or cookie that still holds.
 #[utoipa::path(get, path = "/live", tag = "live",
+    security(("api_key" = ["live"]), ("live_session" = [])),
     responses(
         (status = 200, description = "Panels as they change", body = str,
             content_type = "text/event-stream"),
         (status = 503, description = "Too many streams", body = Problem,
             content_type = "application/problem+json"),
     ))]
-async fn get_live(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
+async fn get_live(State(app): State<App>, _: Viewer) -> Result<impl IntoResponse, ApiError> {
     let place = Arc::clone(&app.live.streams).try_acquire_owned();
     let place = place.map_err(|_| ApiError::Streams(MOST_STREAMS))?;
-    let ended = app.shutdown.clone().cancelled_owned();
-    let updates = updates(Arc::clone(&app.live), place).take_until(ended);
+    // Who may read is asked again with each stream: a key that was revoked ends with its streams.
+    let shutdown = app.shutdown.clone();
+    let ended = async move {
+        let _ = tokio::time::timeout(LONGEST_STREAM, shutdown.cancelled()).await;
+    };
+    let updates = updates(Arc::clone(&app.live), place).take_until(Box::pin(ended));
     Ok(Sse::new(updates).keep_alive(KeepAlive::default()))
 }
 

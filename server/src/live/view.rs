@@ -30,6 +30,11 @@ pub(super) fn page(panels: &Panels) -> askama::Result<String> {
     Page { totals, sessions, revisions, outcomes, consents }.render()
 }
 
+/// The sign-in form around a problem.
+pub(super) fn sign_in(problem: Option<&str>) -> askama::Result<String> {
+    SignInPage { problem }.render()
+}
+
 /// Every panel.
 pub(super) fn panels(board: &Board) -> askama::Result<Panels> {
     let counters = &board.counters;
@@ -58,6 +63,12 @@ struct Page<'a> {
     revisions: &'a str,
     outcomes: &'a str,
     consents: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage<'a> {
+    problem: Option<&'a str>,
 }
 
 #[derive(Template)]

@@ -7,7 +7,7 @@
 use super::{Store, StoreError, Writing, fixed};
 use futures::TryStreamExt;
 use protocol::digest::Digest;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, any::AnyRow};
 use thiserror::Error;
 
 /// Who did it.
@@ -28,6 +28,10 @@ pub enum Action {
     Consent,
     /// Consent was taken back.
     Withdrawal,
+    /// What was known under several identifiers was found to be of one person.
+    Link,
+    /// Such a link was taken away.
+    Split,
     /// A person's data was exported.
     Export,
     /// A person's data was erased.
@@ -40,6 +44,16 @@ pub enum Action {
     Replay,
     /// Requests without a valid signature.
     BadSignature,
+    /// A model was registered, or changed what it is for.
+    Model,
+    /// Requests with a key that does not hold.
+    BadKey,
+    /// An operator's key was made.
+    KeyCreated,
+    /// One took over from another.
+    KeyRotated,
+    /// One was ended.
+    KeyRevoked,
 }
 
 /// One line of the log.
@@ -83,12 +97,19 @@ impl Action {
         match self {
             Self::Consent => "consent",
             Self::Withdrawal => "withdrawal",
+            Self::Link => "link",
+            Self::Split => "split",
             Self::Export => "export",
             Self::Erasure => "erasure",
             Self::Retention => "retention",
             Self::Fork => "fork",
             Self::Replay => "replay",
             Self::BadSignature => "bad_signature",
+            Self::Model => "model",
+            Self::BadKey => "bad_key",
+            Self::KeyCreated => "key_created",
+            Self::KeyRotated => "key_rotated",
+            Self::KeyRevoked => "key_revoked",
         }
     }
 }
@@ -132,7 +153,7 @@ impl Writing {
             result: &entry.result,
         };
         let hash = row.hash(&fixed(last.try_get("hash")?)?)?;
-        sqlx::query("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(row.number)
             .bind(row.at_unix_ms)
             .bind(row.actor)
@@ -182,11 +203,11 @@ impl Store {
     }
 }
 
-fn link_of(row: &SqliteRow) -> Result<(i64, [u8; 32]), StoreError> {
+fn link_of(row: &AnyRow) -> Result<(i64, [u8; 32]), StoreError> {
     Ok((row.try_get("number")?, fixed(row.try_get("hash")?)?))
 }
 
-fn row_of(row: &SqliteRow, number: i64) -> Result<Line<'_>, StoreError> {
+fn row_of(row: &AnyRow, number: i64) -> Result<Line<'_>, StoreError> {
     Ok(Line {
         number,
         at_unix_ms: row.try_get("at_unix_ms")?,

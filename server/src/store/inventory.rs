@@ -28,7 +28,7 @@ pub enum Holds {
     Rows {
         /// The columns that name a person, or what is theirs.
         naming: &'static [&'static str],
-        /// Which rows are the person's: SQL, with the pseudonym as `?1`.
+        /// Which rows are the person's: SQL, with the pseudonym as `$1`.
         whose: &'static str,
         /// Which rows erasure deletes, in the order of this list.
         erased: &'static str,
@@ -41,10 +41,91 @@ pub enum Holds {
     Nothing(&'static str),
 }
 
-const OF_PERSON: &str = "person = ?1";
+/// The condition of tables whose rows are one person's each.
+pub(super) const OF_PERSON: &str = "person = $1";
 
 /// In the order of erasure: what refers to a row goes before it.
 pub const TABLES: &[Table] = &[
+    Table {
+        name: "forecasts",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "predictions",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "profiles",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "taken",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person", "fact", "key"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "facts",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("id"),
+        },
+    },
+    Table {
+        name: "statements",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "identifiers",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person", "hash"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "subjects",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person", "hash", "root"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
     Table {
         name: "events",
         database: Database::Main,
@@ -90,9 +171,9 @@ pub const TABLES: &[Table] = &[
         database: Database::Main,
         holds: Holds::Rows {
             naming: &["device", "key"],
-            whose: "device = (SELECT device FROM people WHERE person = ?1)",
-            // A device that others use stays; ?1 is bound, and not needed.
-            erased: "?1 IS NOT NULL AND device NOT IN (SELECT device FROM people)",
+            whose: "device = (SELECT device FROM people WHERE person = $1)",
+            // A device that others use stays; $1 is bound, and not needed.
+            erased: "$1 IS NOT NULL AND device NOT IN (SELECT device FROM people)",
             sealed_to: None,
         },
     },
@@ -105,6 +186,44 @@ pub const TABLES: &[Table] = &[
         name: "audit_anchor",
         database: Database::Main,
         holds: Holds::Nothing("a number and a hash over audit rows"),
+    },
+    Table {
+        name: "requests",
+        database: Database::Main,
+        holds: Holds::Nothing("counts of rows by reason"),
+    },
+    Table {
+        name: "quarantine",
+        database: Database::Main,
+        holds: Holds::Nothing("row numbers and reasons, no content"),
+    },
+    Table {
+        name: "circumstances",
+        database: Database::Main,
+        holds: Holds::Nothing("weather and events of places"),
+    },
+    Table {
+        name: "rollups",
+        database: Database::Main,
+        holds: Holds::Nothing(
+            "sums over everybody, by day: they stay after an erasure and end by their age; small \
+             ones are not given out",
+        ),
+    },
+    Table {
+        name: "models",
+        database: Database::Main,
+        holds: Holds::Nothing("fitted models and how they were fitted"),
+    },
+    Table {
+        name: "jobs",
+        database: Database::Main,
+        holds: Holds::Nothing("work of the server itself"),
+    },
+    Table {
+        name: "api_keys",
+        database: Database::Main,
+        holds: Holds::Nothing("keys of programs, hashed"),
     },
     Table {
         name: "person_keys",

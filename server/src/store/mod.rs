@@ -1,41 +1,75 @@
 //! The database: the only module that knows SQL.
 //!
-//! SQLite, write-ahead log, full sync: what was acknowledged survives a power cut. All writing goes
-//! through one connection and starts with `BEGIN IMMEDIATE`, so that a check and the write it
-//! allows see the same data; reading has its own, read-only connections.
+//! SQLite or PostgreSQL, every statement written once for both: places are `$1`, values are `i64`,
+//! `f64`, bytes and text. What was acknowledged survives a power cut. All writing goes through one
+//! connection, in turns, so that a check and the write it allows see the same data; turns that wait
+//! for each other share a sync of the disk. Reading has its own, read-only connections.
 //!
-//! Bodies are sealed under a key of the person's own, and the keys live in a second file: with the
+//! Bodies are sealed under a key of the person's own, and the keys live in a file beside: with the
 //! key, every copy of a body ends, the backups' included.
 //!
 //! **Invariant.** Nothing here decides. Whether an item may be stored is the business of
 //! [`crate::ingest`], which asks and writes through one [`Writing`].
 
+mod ageing;
+mod api_keys;
 mod audit;
+pub mod backup;
+mod db;
+mod ending;
 mod erasure;
 mod export;
+mod facts;
+mod group;
+mod identity;
+mod intake;
 mod inventory;
+mod jobs;
 mod keys;
+mod load;
+mod parts;
+mod predictions;
+mod profiles;
 mod read;
 mod receipts;
+mod registry;
+mod rehearsal;
 mod retention;
 mod seal;
+mod sql;
 mod write;
 
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod testing;
+
+pub use ageing::{AgeCutoffs, Aged};
+pub use api_keys::ApiKeyRow;
 pub use audit::{Action, Actor, AuditError, Entry};
+pub use db::{DatabaseUrl, FILE_NAME, Location};
 pub use erasure::Finished;
+pub use facts::{DaySum, NewFact};
+pub use identity::{Chain, Said, Subject};
+pub use intake::{NewCircumstance, Taken};
 pub use inventory::{Database, Holds, TABLES, Table};
+pub use jobs::Job;
 pub use keys::KEYS_FILE_NAME;
+pub(crate) use load::Load;
+pub use predictions::{Closed, Foretold, Saying, Stored};
+pub use profiles::{NewProfile, SealedProfile};
 pub use read::{ReceivedEvent, Totals};
 pub use receipts::{StoredReceipt, Tip};
+pub use registry::{ModelRow, ModelState};
 pub use retention::{Cutoffs, Expired};
 pub use seal::person_hash;
 pub use write::{Admission, EventTimes, Removed, Writing};
 
+use db::{Place, Role};
+use group::Writer;
 use keys::Keys;
-use sqlx::{
-    Connection, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use parts::Parts;
+use sqlx::AnyPool;
 use std::{
     fs::DirBuilder,
     io,
@@ -45,16 +79,7 @@ use std::{
 use thiserror::Error;
 use uuid::Uuid;
 
-/// The name of the database inside the data folder.
-pub const FILE_NAME: &str = "attune.sqlite3";
-/// How long a statement waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Read-only connections: enough for the page and a few readers beside the writer.
-const READERS: u32 = 4;
-
-/// Messages of SQLite name statements and files, never a bound value.
+/// Messages of databases name statements and files, never a bound value.
 impl protocol::log::LogSafe for StoreError {}
 
 /// Why the database did not do what it was asked.
@@ -68,6 +93,23 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// The URL is none of PostgreSQL.
+    #[error(
+        "the database is to be a URL like postgres://user@host/name; without one, SQLite is used"
+    )]
+    Url,
+    /// Another server writes there.
+    #[error("another server uses this database: end it, or name another database")]
+    Taken,
+    /// The writer was not free in time.
+    #[error("the database was busy for {} s: try again later", .0.as_secs())]
+    Busy(Duration),
+    /// The transaction that it was part of failed.
+    #[error("nothing was stored: {0}")]
+    NotDurable(String),
+    /// The store was closed.
+    #[error("the database was closed: the server is shutting down")]
+    Closed,
     /// The database cannot be opened.
     #[error("cannot open the database {path}: {source}; is it an Attune database, not in use?")]
     Open {
@@ -108,59 +150,56 @@ pub enum StoreError {
 /// A handle on the database; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    path: PathBuf,
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Writer,
+    readers: AnyPool,
     keys: Keys,
+    parts: Parts,
+    load: Load,
 }
 
 impl Store {
-    /// Opens the database in a folder, making both if they are not there, and brings its tables up
-    /// to date.
+    /// Opens a database beside whoever uses it, making it and its folder if they are not there,
+    /// and brings its tables up to date.
     ///
     /// # Errors
-    /// [`StoreError`] when the folder, the file or its tables cannot be used.
-    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
-        private_folder(folder)?;
-        let keys = Keys::open(folder).await?;
-        let path = folder.join(FILE_NAME);
-        let failed = |source| StoreError::Open { path: path.clone(), source };
-
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("secure_delete", "ON")
-            .foreign_keys(true);
-        // Only this first connection may create the file: one that does so later would silently
-        // replace a database that went away by an empty one.
-        let first = options.clone().create_if_missing(true);
-        let mut connection = SqliteConnection::connect_with(&first).await.map_err(failed)?;
-        sqlx::migrate!("migrations/main").run(&mut connection).await?;
-        connection.close().await.map_err(failed)?;
-
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-        let writer = pool()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
-        let read_only = options.read_only(true);
-        let readers =
-            pool().max_connections(READERS).connect_with(read_only).await.map_err(failed)?;
-        Ok(Self { path, writer, readers, keys })
+    /// [`StoreError`] when the folder, the database or its tables cannot be used.
+    pub async fn open(location: impl Into<Location>) -> Result<Self, StoreError> {
+        Self::open_as(&location.into(), Role::Tool).await
     }
 
-    /// Starts a transaction that nobody else can write beside.
+    /// The same for a server, of which a PostgreSQL database has one.
     ///
     /// # Errors
-    /// [`StoreError::Query`] when the database is locked or broken.
+    /// [`StoreError`]; [`StoreError::Taken`] when there is another.
+    pub async fn open_as_server(location: &Location) -> Result<Self, StoreError> {
+        Self::open_as(location, Role::Server).await
+    }
+
+    async fn open_as(location: &Location, role: Role) -> Result<Self, StoreError> {
+        private_folder(&location.folder)?;
+        let place = Place::new(location, role)?;
+        place.migrate_to(None).await?;
+        Self::assemble(location, place).await
+    }
+
+    async fn assemble(location: &Location, place: Place) -> Result<Self, StoreError> {
+        let keys = Keys::open(&location.folder).await?;
+        let readers = place.readers().await?;
+        let load = Load::default();
+        let writer = Writer::open(place, load.clone()).await?;
+        let parts = Parts::load(writer.place().dialect, &readers).await?;
+        Ok(Self { writer, readers, keys, parts, load })
+    }
+
+    /// Waits for a turn of the writer: a transaction that nobody else can write beside.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is locked or broken.
     pub async fn begin(&self) -> Result<Writing, StoreError> {
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Writing::new(transaction, self.keys.clone()))
+        let waiting = self.load.wait();
+        let turn = self.writer.turn().await?;
+        drop(waiting);
+        Ok(Writing::new(turn, self.keys.clone(), self.parts.clone()))
     }
 
     /// Whether the database can be written now.
@@ -168,11 +207,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        // An open SQLite connection keeps answering after its file was removed.
-        if !tokio::fs::try_exists(&self.path).await.unwrap_or(false) {
+        if !self.writer.place().exists().await {
             return Err(StoreError::Gone);
         }
         self.begin().await?.rollback().await
+    }
+
+    /// How busy the writer is.
+    pub(crate) const fn load(&self) -> &Load {
+        &self.load
     }
 
     /// Finishes what runs and closes every connection.

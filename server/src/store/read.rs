@@ -7,7 +7,7 @@ use super::{
     write,
 };
 use protocol::{consent::ConsentRecord, event::Event};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, any::AnyRow};
 use std::collections::{HashMap, hash_map::Entry};
 use uuid::Uuid;
 
@@ -64,15 +64,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        let (consents, events, outcomes, dropped): (i64, i64, i64, i64) = sqlx::query_as(
+        // A sum of whole numbers could overflow: a device may claim any count.
+        let (consents, events, outcomes, dropped): (i64, i64, i64, f64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM receipts), (SELECT count(*) FROM events),
                  (SELECT count(*) FROM events WHERE kind = 'outcome'),
-                 (SELECT coalesce(cast(total(dropped) AS INTEGER), 0) FROM devices)",
+                 (SELECT coalesce(sum(CAST(dropped AS DOUBLE PRECISION)), 0.0) FROM devices)",
         )
         .fetch_one(&self.readers)
         .await?;
-        let [consents, events, outcomes, dropped] =
-            [consents, events, outcomes, dropped].map(i64::unsigned_abs);
+        let [consents, events, outcomes] = [consents, events, outcomes].map(i64::unsigned_abs);
+        // The cast saturates.
+        let dropped = (dropped as i64).unsigned_abs();
         Ok(Totals { consents, events, outcomes, dropped })
     }
 
@@ -87,12 +89,12 @@ impl Store {
                  WHERE o.person = c.person AND o.device = c.device
                    AND (o.epoch, o.state = 'withdrawn', c.digest)
                        > (c.epoch, c.state = 'withdrawn', o.digest))
-             ORDER BY number DESC LIMIT ?",
+             ORDER BY number DESC LIMIT $1",
         )
-        .bind(most)
+        .bind(i64::from(most))
         .fetch_all(&self.readers)
         .await?;
-        let open = |row: &SqliteRow, key: &PersonKey| Ok(receipt_of(row, key)?.receipt.record);
+        let open = |row: &AnyRow, key: &PersonKey| Ok(receipt_of(row, key)?.receipt.record);
         self.open_rows(rows, open).await
     }
 
@@ -103,12 +105,12 @@ impl Store {
     pub async fn recent_events(&self, most: u32) -> Result<Vec<ReceivedEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT person, id, received_unix_ms, nonce, sealed FROM events
-             ORDER BY number DESC LIMIT ?",
+             ORDER BY number DESC LIMIT $1",
         )
-        .bind(most)
+        .bind(i64::from(most))
         .fetch_all(&self.readers)
         .await?;
-        let open = |row: &SqliteRow, key: &PersonKey| {
+        let open = |row: &AnyRow, key: &PersonKey| {
             let (nonce, sealed) = (row.try_get("nonce")?, row.try_get("sealed")?);
             let event = key.open(row.try_get("id")?, nonce, sealed)?;
             Ok(ReceivedEvent { event, received_unix_ms: row.try_get("received_unix_ms")? })
@@ -120,8 +122,8 @@ impl Store {
     /// that they exist is said when the server starts.
     async fn open_rows<T>(
         &self,
-        rows: Vec<SqliteRow>,
-        open: impl Fn(&SqliteRow, &PersonKey) -> Result<T, StoreError>,
+        rows: Vec<AnyRow>,
+        open: impl Fn(&AnyRow, &PersonKey) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut keys: HashMap<Uuid, Option<PersonKey>> = HashMap::new();
         let mut opened = Vec::with_capacity(rows.len());

@@ -13,7 +13,7 @@ use protocol::{
     consent::{ConsentRecord, ConsentState, Receipt},
     digest::Digest,
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;
 
 /// The last link of a chain; epoch 0 and [`Digest::NONE`] before the first.
@@ -41,7 +41,7 @@ impl Writing {
     /// [`StoreError`].
     pub async fn tip(&mut self, person: Uuid, device: Uuid) -> Result<Tip, StoreError> {
         let row = sqlx::query(
-            "SELECT epoch, digest FROM receipts WHERE person = ? AND device = ? AND linked = 1
+            "SELECT epoch, digest FROM receipts WHERE person = $1 AND device = $2 AND linked = 1
              ORDER BY epoch DESC LIMIT 1",
         )
         .bind(bytes(&person))
@@ -58,8 +58,9 @@ impl Writing {
     /// # Errors
     /// [`StoreError`].
     pub async fn has_receipt(&mut self, digest: &Digest) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM receipts WHERE digest = ?)");
-        Ok(query.bind(&digest.0[..]).fetch_one(&mut *self.transaction).await?)
+        let query = sqlx::query("SELECT 1 FROM receipts WHERE digest = $1");
+        let row = query.bind(&digest.0[..]).fetch_optional(&mut *self.transaction).await?;
+        Ok(row.is_some())
     }
 
     /// Stores a receipt.
@@ -80,7 +81,7 @@ impl Writing {
         sqlx::query(
             "INSERT INTO receipts (digest, previous, record, person, device, epoch, state, linked,
                  received_unix_ms, nonce, sealed)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&digest.0[..])
         .bind(&receipt.previous.0[..])
@@ -89,7 +90,7 @@ impl Writing {
         .bind(bytes(&record.device))
         .bind(whole(record.epoch, "the consent epoch")?)
         .bind(state_name(record.state))
-        .bind(linked)
+        .bind(i64::from(linked))
         .bind(received_unix_ms)
         .bind(&nonce[..])
         .bind(sealed)
@@ -112,7 +113,7 @@ impl Writing {
             let next = tip.epoch.saturating_add(1);
             let follower: Option<Vec<u8>> = sqlx::query_scalar(
                 "UPDATE receipts SET linked = 1 WHERE number = (SELECT min(number) FROM receipts
-                     WHERE person = ? AND device = ? AND epoch = ? AND linked = 0 AND previous = ?)
+                     WHERE person = $1 AND device = $2 AND epoch = $3 AND linked = 0 AND previous = $4)
                  RETURNING digest",
             )
             .bind(bytes(&person))
@@ -163,7 +164,7 @@ impl Writing {
         };
         let withdrawn: Option<i64> = sqlx::query_scalar(
             "SELECT max(epoch) FROM receipts
-             WHERE person = ? AND device = ? AND state = 'withdrawn'",
+             WHERE person = $1 AND device = $2 AND state = 'withdrawn'",
         )
         .bind(bytes(&person))
         .bind(bytes(&device))
@@ -186,7 +187,7 @@ impl Writing {
     ) -> Result<Option<ConsentRecord>, StoreError> {
         let row = sqlx::query(
             "SELECT digest, received_unix_ms, nonce, sealed FROM receipts
-             WHERE person = ? AND device = ? AND record = ? ORDER BY epoch = ? DESC LIMIT 1",
+             WHERE person = $1 AND device = $2 AND record = $3 ORDER BY epoch = $4 DESC LIMIT 1",
         )
         .bind(bytes(&person))
         .bind(bytes(&device))
@@ -203,13 +204,13 @@ impl Writing {
 /// Highest epoch first; within an epoch a withdrawal, then the lower digest: what came first does
 /// not matter.
 pub(super) async fn in_force_row(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     person: Uuid,
     device: Uuid,
-) -> Result<Option<SqliteRow>, StoreError> {
+) -> Result<Option<AnyRow>, StoreError> {
     let row = sqlx::query(
         "SELECT digest, received_unix_ms, nonce, sealed FROM receipts
-         WHERE person = ? AND device = ?
+         WHERE person = $1 AND device = $2
          ORDER BY epoch DESC, state = 'withdrawn' DESC, digest LIMIT 1",
     )
     .bind(bytes(&person))
@@ -219,7 +220,7 @@ pub(super) async fn in_force_row(
     Ok(row)
 }
 
-pub(super) fn receipt_of(row: &SqliteRow, key: &PersonKey) -> Result<StoredReceipt, StoreError> {
+pub(super) fn receipt_of(row: &AnyRow, key: &PersonKey) -> Result<StoredReceipt, StoreError> {
     Ok(StoredReceipt {
         receipt: key.open(row.try_get("digest")?, row.try_get("nonce")?, row.try_get("sealed")?)?,
         received_unix_ms: row.try_get("received_unix_ms")?,

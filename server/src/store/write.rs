@@ -1,24 +1,30 @@
-//! One transaction of the only writer: devices, people, events. Receipts and the audit log are in
+//! One turn of the only writer: devices, people, events. Receipts and the audit log are in
 //! files of their own.
 
 use super::{
     StoreError, bytes, fixed,
+    group::Turn,
     keys::Keys,
+    parts::Parts,
     seal::{PersonKey, Sealed, json_of, person_hash},
     whole,
 };
 use protocol::{digest::Digest, event::Event, key::PublicKey, signing::Signer};
-use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::{AnyConnection, Row};
 use std::collections::{HashMap, hash_map::Entry};
 use uuid::Uuid;
 
-/// An open transaction. Dropped without [`commit`](Self::commit), it leaves no trace.
+/// A turn of the writer: a transaction, as far as its holder sees. Dropped without
+/// [`commit`](Self::commit), it leaves no trace.
 #[derive(Debug)]
 pub struct Writing {
-    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) transaction: Turn,
     pub(super) keys: Keys,
     /// A batch is mostly of one person: the key is looked up once.
-    known_keys: HashMap<Uuid, Option<PersonKey>>,
+    pub(super) known_keys: HashMap<Uuid, Option<PersonKey>>,
+    pub(super) parts: Parts,
+    /// Parts of the time series that this turn has made.
+    pub(super) made_parts: Vec<i64>,
 }
 
 /// Whether a request's number is new.
@@ -55,24 +61,26 @@ pub struct Removed {
 }
 
 impl Writing {
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>, keys: Keys) -> Self {
-        Self { transaction, keys, known_keys: HashMap::new() }
+    pub(super) fn new(transaction: Turn, keys: Keys, parts: Parts) -> Self {
+        Self { transaction, keys, known_keys: HashMap::new(), parts, made_parts: Vec::new() }
     }
 
-    /// Makes everything durable.
+    /// Makes everything durable, by one sync with whoever else is writing.
     ///
     /// # Errors
-    /// [`StoreError::Query`]: nothing was stored.
+    /// [`StoreError`]: nothing was stored.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.keep().await?;
+        self.parts.made(&self.made_parts);
+        Ok(())
     }
 
     /// Forgets everything.
     ///
     /// # Errors
-    /// [`StoreError::Query`] when the connection broke; nothing was stored either way.
+    /// [`StoreError`] when the connection broke; nothing was stored either way.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.transaction.rollback().await?)
+        self.transaction.undo().await
     }
 
     /// Checks a request's number and raises the device's.
@@ -94,12 +102,14 @@ impl Writing {
         if signer.request_number <= last {
             return Ok(Admission::Replayed(last));
         }
-        sqlx::query("UPDATE devices SET last_request = ?, last_seen_unix_ms = ? WHERE device = ?")
-            .bind(whole(signer.request_number, "the request number")?)
-            .bind(now_unix_ms)
-            .bind(bytes(&device))
-            .execute(&mut *self.transaction)
-            .await?;
+        sqlx::query(
+            "UPDATE devices SET last_request = $1, last_seen_unix_ms = $2 WHERE device = $3",
+        )
+        .bind(whole(signer.request_number, "the request number")?)
+        .bind(now_unix_ms)
+        .bind(bytes(&device))
+        .execute(&mut *self.transaction)
+        .await?;
         Ok(Admission::Admitted)
     }
 
@@ -114,7 +124,7 @@ impl Writing {
     ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO devices (device, key, last_request, first_seen_unix_ms, last_seen_unix_ms)
-             VALUES (?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(bytes(&signer.key.device_id()))
         .bind(&signer.key.0[..])
@@ -131,7 +141,7 @@ impl Writing {
     /// # Errors
     /// [`StoreError`].
     pub async fn note_dropped(&mut self, device: Uuid, dropped: u64) -> Result<u64, StoreError> {
-        let known: i64 = sqlx::query_scalar("SELECT dropped FROM devices WHERE device = ?")
+        let known: i64 = sqlx::query_scalar("SELECT dropped FROM devices WHERE device = $1")
             .bind(bytes(&device))
             .fetch_one(&mut *self.transaction)
             .await?;
@@ -139,7 +149,7 @@ impl Writing {
         if dropped <= known {
             return Ok(0);
         }
-        sqlx::query("UPDATE devices SET dropped = ? WHERE device = ?")
+        sqlx::query("UPDATE devices SET dropped = $1 WHERE device = $2")
             .bind(whole(dropped, "dropped")?)
             .bind(bytes(&device))
             .execute(&mut *self.transaction)
@@ -159,7 +169,7 @@ impl Writing {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn erased(&self, person: Uuid) -> Result<bool, StoreError> {
+    pub async fn erased(&mut self, person: Uuid) -> Result<bool, StoreError> {
         self.keys.erased(&person_hash(person)).await
     }
 
@@ -178,7 +188,7 @@ impl Writing {
         let key = self.keys.find_or_make(&hash).await?;
         self.known_keys.insert(person, key);
         sqlx::query(
-            "INSERT INTO people (person, hash, device, first_seen_unix_ms) VALUES (?, ?, ?, ?)",
+            "INSERT INTO people (person, hash, device, first_seen_unix_ms) VALUES ($1, $2, $3, $4)",
         )
         .bind(bytes(&person))
         .bind(&hash.0[..])
@@ -195,7 +205,7 @@ impl Writing {
     /// [`StoreError`].
     pub async fn digest_of(&mut self, id: Uuid) -> Result<Option<Digest>, StoreError> {
         let digest: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT digest FROM received WHERE id = ?")
+            sqlx::query_scalar("SELECT digest FROM received WHERE id = $1")
                 .bind(bytes(&id))
                 .fetch_optional(&mut *self.transaction)
                 .await?;
@@ -211,7 +221,7 @@ impl Writing {
         let key = self.key(event.person).await?;
         let Sealed { nonce, bytes: sealed } = key.seal(event.id.as_bytes(), &json)?;
         let epoch = whole(event.consent_epoch, "the consent epoch")?;
-        sqlx::query("INSERT INTO received VALUES (?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO received VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(bytes(&event.id))
             .bind(bytes(&event.person))
             .bind(bytes(&event.device))
@@ -224,7 +234,7 @@ impl Writing {
             "INSERT INTO events (id, kind, person, device, session, sequence, consent_record,
                  consent_epoch, at_unix_ms, at_session_ms, at_corrected_unix_ms, received_unix_ms,
                  nonce, sealed)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(bytes(&event.id))
         .bind(event.body.kind())
@@ -259,10 +269,10 @@ impl Writing {
         let epoch = whole(epoch, "the consent epoch")?;
         let mut counts = [0; 3];
         let queries = [
-            "DELETE FROM events WHERE person = ? AND device = ? AND consent_epoch <= ?
+            "DELETE FROM events WHERE person = $1 AND device = $2 AND consent_epoch <= $3
                  AND kind = 'outcome'",
-            "DELETE FROM events WHERE person = ? AND device = ? AND consent_epoch <= ?",
-            "DELETE FROM received WHERE person = ? AND device = ? AND consent_epoch <= ?",
+            "DELETE FROM events WHERE person = $1 AND device = $2 AND consent_epoch <= $3",
+            "DELETE FROM received WHERE person = $1 AND device = $2 AND consent_epoch <= $3",
         ];
         for (query, count) in queries.into_iter().zip(&mut counts) {
             let deleted = sqlx::query(query)
@@ -277,6 +287,28 @@ impl Writing {
         Ok(Removed { events: outcomes + others, outcomes, receipts: 0 })
     }
 
+    /// Looks up the keys of many people at once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn load_keys(
+        &mut self,
+        people: impl Iterator<Item = Uuid>,
+    ) -> Result<(), StoreError> {
+        let unknown = people.filter(|person| !self.known_keys.contains_key(person));
+        let people: HashMap<_, _> = unknown.map(|person| (person_hash(person), person)).collect();
+        let hashes: Vec<_> = people.keys().copied().collect();
+        let mut found = self.keys.find_all(&hashes).await?;
+        let found = people.into_iter().map(|(hash, person)| (person, found.remove(&hash)));
+        self.known_keys.extend(found);
+        Ok(())
+    }
+
+    /// The key of a person, of those loaded before.
+    pub(super) fn known_key(&self, person: Uuid) -> Option<&PersonKey> {
+        self.known_keys.get(&person).and_then(Option::as_ref)
+    }
+
     /// The key of a person who has a row.
     pub(super) async fn key(&mut self, person: Uuid) -> Result<PersonKey, StoreError> {
         let known = match self.known_keys.entry(person) {
@@ -289,10 +321,10 @@ impl Writing {
 
 /// A device's key and the highest request number accepted of it.
 pub(super) async fn known_device(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     device: Uuid,
 ) -> Result<Option<(PublicKey, u64)>, StoreError> {
-    let row = sqlx::query("SELECT key, last_request FROM devices WHERE device = ?")
+    let row = sqlx::query("SELECT key, last_request FROM devices WHERE device = $1")
         .bind(bytes(&device))
         .fetch_optional(connection)
         .await?;
@@ -302,10 +334,10 @@ pub(super) async fn known_device(
 }
 
 pub(super) async fn owner(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     person: Uuid,
 ) -> Result<Option<Uuid>, StoreError> {
-    let device: Option<Vec<u8>> = sqlx::query_scalar("SELECT device FROM people WHERE person = ?")
+    let device: Option<Vec<u8>> = sqlx::query_scalar("SELECT device FROM people WHERE person = $1")
         .bind(bytes(&person))
         .fetch_optional(connection)
         .await?;

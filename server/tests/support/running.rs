@@ -1,23 +1,31 @@
 //! A server on a real socket, and how it is asked.
 
-use super::Device;
+use super::{Device, database, location, now_unix_ms, tables};
 use protocol::{
     consent::{ConsentBatch, ConsentReply, Head, Receipt},
     event::{BatchReply, Event, Verdict},
     problem::{ErrorCode, MEDIA_TYPE, Problem},
     signing::{CONTENT_DIGEST, REQUEST_NUMBER, SIGNATURE, SIGNATURE_INPUT, SignedHeaders, Target},
 };
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy,
+};
 use serde::Serialize;
-use server::{Config, Counters, DATABASE_FILE_NAME, Monitor, Server};
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use server::{
+    Config, Counters, LimitsConfig, Location, Monitor, Rate, Server,
+    keys::{Keychain, NewKey},
+    scope::Scope,
+};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::{collections::BTreeMap, path::Path, sync::Once};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub fn config(folder: &Path) -> Config {
-    Config { listen: ([127, 0, 0, 1], 0).into(), data_dir: folder.to_owned(), ..Config::default() }
+    let Location { folder: data_dir, database } = location(folder);
+    Config { listen: ([127, 0, 0, 1], 0).into(), data_dir, database, ..Config::default() }
 }
 
 /// The four headers, by name.
@@ -28,6 +36,41 @@ pub fn signed_headers(signed: SignedHeaders) -> [(&'static str, String); 4] {
         (SIGNATURE_INPUT, signed.signature_input),
         (SIGNATURE, signed.signature),
     ]
+}
+
+/// A key with these scopes, made on the data folder.
+pub async fn key(folder: &Path, scopes: &[Scope]) -> String {
+    key_until(folder, scopes, None).await.0
+}
+
+/// A key that ends, and its id.
+pub async fn key_until(
+    folder: &Path,
+    scopes: &[Scope],
+    expires_unix_ms: Option<i64>,
+) -> (String, Uuid) {
+    let keys = Keychain::open(location(folder)).await.unwrap();
+    let scopes = scopes.iter().copied().collect();
+    let new = NewKey { name: "test".into(), scopes, expires_unix_ms };
+    // Made yesterday, so that a key can be made that has ended.
+    let (token, info) = keys.create(new, now_unix_ms() - 24 * 60 * 60 * 1_000).await.unwrap();
+    keys.close().await;
+    (token.reveal().to_owned(), info.id)
+}
+
+/// Nobody is told to wait.
+pub fn no_limits() -> LimitsConfig {
+    let off = Rate { per_second: 0, burst: 1 };
+    LimitsConfig { key: off, address: off, device: off }
+}
+
+/// The cryptography of TLS, once a process; every client needs it.
+pub fn install_tls() {
+    static TLS: Once = Once::new();
+    TLS.call_once(|| {
+        // Telemetry installs it, too, where it is on.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
 }
 
 /// A server that runs on a real socket until it is dropped or stopped.
@@ -57,13 +100,12 @@ impl Running {
     }
 
     pub async fn start_with(folder: TempDir, config: Config) -> Self {
-        static TLS: Once = Once::new();
-        TLS.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+        install_tls();
         let server = Server::bind(config).await.unwrap();
         let stop = CancellationToken::new();
         Self {
             url: server.url(),
-            client: reqwest::Client::new(),
+            client: reqwest::Client::builder().redirect(Policy::none()).build().unwrap(),
             monitor: server.monitor(),
             task: tokio::spawn(server.run_until(stop.clone().cancelled_owned())),
             stop,
@@ -81,6 +123,11 @@ impl Running {
     pub async fn restart_after_stop(mut self) -> Self {
         let empty = TempDir::new().unwrap();
         Self::start_in(std::mem::replace(&mut self.folder, empty)).await
+    }
+
+    /// Asks it to end, without waiting.
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
     }
 
     pub async fn shut_down(&mut self) {
@@ -157,23 +204,26 @@ impl Running {
         self.monitor.counters()
     }
 
-    pub async fn database(&self) -> SqliteConnection {
-        database(&self.folder.path().join(DATABASE_FILE_NAME)).await
+    pub async fn database(&self) -> AnyConnection {
+        database(self.folder.path()).await
+    }
+
+    pub fn location(&self) -> Location {
+        location(self.folder.path())
     }
 
     /// The number of rows of every table that is ours, by name; the audit log's own not.
     pub async fn rows(&self) -> BTreeMap<String, i64> {
         let mut database = self.database().await;
-        let names: Vec<String> = sqlx::query_scalar(
-            "SELECT name FROM sqlite_master WHERE type = 'table'
-             AND name NOT LIKE 'sqlite%' AND name NOT IN ('_sqlx_migrations', 'audit_anchor')",
-        )
-        .fetch_all(&mut database)
-        .await
-        .unwrap();
         let mut rows = BTreeMap::new();
-        for name in names {
-            let query = AssertSqlSafe(format!("SELECT count(*) FROM {name}"));
+        for name in tables(&mut database).await {
+            // The beginning of the audit log, and by which definitions profiles are made: both about
+            // nobody.
+            if name == "audit_anchor" {
+                continue;
+            }
+            let ours = if name == "jobs" { "WHERE kind <> 'definitions'" } else { "" };
+            let query = AssertSqlSafe(format!("SELECT count(*) FROM {name} {ours}"));
             rows.insert(name, sqlx::query_scalar(query).fetch_one(&mut database).await.unwrap());
         }
         database.close().await.unwrap();
@@ -182,17 +232,12 @@ impl Running {
 
     /// What the audit log says of an action, in order.
     pub async fn audited(&self, action: &str) -> Vec<String> {
-        sqlx::query_scalar("SELECT result FROM audit WHERE action = ? ORDER BY number")
-            .bind(action)
+        sqlx::query_scalar("SELECT result FROM audit WHERE action = $1 ORDER BY number")
+            .bind(action.to_owned())
             .fetch_all(&mut self.database().await)
             .await
             .unwrap()
     }
-}
-
-pub async fn database(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path);
-    SqliteConnection::connect_with(&options).await.unwrap()
 }
 
 /// Asserts that a response is a problem with this status and code; gives it back.

@@ -1,10 +1,10 @@
 //! The peers' process: Python in a virtual environment of its own.
 
+use super::environment;
 use serde_json::Value;
 use std::{
-    env, fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -18,10 +18,11 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts it on the records in `data`; installs it first where it is missing.
-    pub fn start(data: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/peers.py");
-        let mut process = Command::new(installed())
+    /// Starts a script beside this file on the data in `data`; installs what it needs first where
+    /// that is missing.
+    pub fn start(script: &str, data: &Path) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(script);
+        let mut process = Command::new(environment::python("peers", REQUIREMENTS))
             .arg(script)
             .arg(data)
             // One thread, as ours.
@@ -52,30 +53,4 @@ impl Drop for Peer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The interpreter of the virtual environment, which is made anew when the requirements change.
-fn installed() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("HOME is set").join("attune/peers");
-    let (python, stamp) = (folder.join("bin/python"), folder.join("requirements.txt"));
-    if fs::read_to_string(&stamp).ok().as_deref() == Some(REQUIREMENTS) {
-        return python;
-    }
-    eprintln!("installing the peers into {} (once, some minutes)", folder.display());
-    let run = |command: &mut Command| {
-        let status = command.stdout(Stdio::null()).status();
-        let ok = status.as_ref().is_ok_and(|status| status.success());
-        assert!(
-            ok,
-            "{command:?} failed ({status:?}): the peers need Python 3.11 with venv and pip"
-        );
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    let list = folder.join("wanted.txt");
-    fs::write(&list, REQUIREMENTS).unwrap();
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&list));
-    fs::rename(list, stamp).unwrap();
-    python
 }

@@ -1,0 +1,8 @@
+//! Batches of CloudEvents.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = server::fuzzing::cloud_events(bytes);
+});
