@@ -152,6 +152,8 @@ impl Place {
         AnyPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A file does not hang up, and asking whether it has is as dear as what is to be read.
+            .test_before_acquire(matches!(self.dialect, Dialect::Postgres))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql(prepare).execute(connection).await?;
