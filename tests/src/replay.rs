@@ -6,6 +6,7 @@
 //! "Mining and Summarizing Customer Purchase Behaviors", 2004): `data/tafeng`.
 
 use futures::{StreamExt, stream};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use protocol::intake::CLOUDEVENTS_BATCH;
 use reqwest::{Client, Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -94,36 +95,13 @@ pub fn baskets(archive: &Path, one_in: u64) -> Vec<Basket> {
 
 /// Days since 1970-01-01 of a date as month/day/year.
 fn day_of(date: &str) -> i64 {
-    let parts: Vec<i64> = date.split('/').map(|part| part.parse().unwrap()).collect();
-    let [month, day, year] = parts[..] else { panic!("no date: {date}") };
-    days_since_1970(year, month, day)
-}
-
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    let date = Date::strptime("%m/%d/%Y", date).unwrap();
+    date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp().as_second() * 1_000 / DAY_MS
 }
 
 /// A time as RFC 3339.
 fn rfc3339(unix_ms: i64) -> String {
-    let days = unix_ms.div_euclid(DAY_MS);
-    let seconds = unix_ms.rem_euclid(DAY_MS) / 1_000;
-    // The inverse of the above: `civil_from_days`.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Timestamp::from_millisecond(unix_ms).unwrap().to_string()
 }
 
 /// How the server is started and what is replayed.
