@@ -6,14 +6,19 @@ use crate::{
 };
 use protocol::key::SigningKey;
 use std::{
+    ops::Deref,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::sync::CancellationToken;
 
-/// The server's parts; clones share them.
+/// The server's parts. Every layer and every handler of a request has one: a clone is one count.
 #[derive(Debug, Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Shared>);
+
+/// What clones share.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) live: Arc<Live>,
     /// What everybody's features are.
@@ -21,10 +26,10 @@ pub(crate) struct App {
     /// Hears of every fact that is stored.
     pub(crate) follow: Arc<dyn Follow>,
     /// Signs chain heads.
-    pub(crate) key: Arc<SigningKey>,
-    pub(crate) guard: Arc<Guard>,
+    pub(crate) key: SigningKey,
+    pub(crate) guard: Guard,
     /// The names by which devices reach the server; any, if empty.
-    pub(crate) authorities: Arc<[String]>,
+    pub(crate) authorities: Vec<String>,
     pub(crate) retention: RetentionConfig,
     pub(crate) request_timeout: Duration,
     /// Who predicts.
@@ -33,6 +38,20 @@ pub(crate) struct App {
     pub(crate) ops: Arc<Ops>,
     /// Cancelled when the server shuts down: streams end then. That of [`Ops::tasks`].
     pub(crate) shutdown: CancellationToken,
+}
+
+impl From<Shared> for App {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// The server's wall clock, Unix milliseconds: read once a request, at its edge.

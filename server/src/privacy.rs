@@ -6,8 +6,8 @@
 use crate::{
     server_key::{self, ServerKeyError},
     store::{
-        Action, Actor, AuditError, Entry, FILE_NAME, KEYS_FILE_NAME, Location, Removed, Store,
-        StoreError, TABLES, Table, person_hash,
+        Action, Actor, AuditError, Entry, FILE_NAME, FRESH, KEYS_FILE_NAME, Location, Removed,
+        Store, StoreError, TABLES, Table, person_hash,
     },
 };
 use protocol::{consent::Head, key::SigningKey};
@@ -76,7 +76,7 @@ pub async fn export(
 }
 
 /// Erases a person; `None` if nothing is stored about them. Afterwards the server refuses whatever
-/// arrives about them.
+/// arrives about them, and one that runs beside has forgotten what it read.
 ///
 /// # Errors
 /// [`PrivacyError`]. Repeat the call then, or start the server: either finishes it.
@@ -92,6 +92,7 @@ pub async fn erase(
         }
         let erasing = store.begin().await?.erase(person, Actor::Operator, now_unix_ms).await?;
         let Removed { events, receipts, .. } = erasing.commit().await?;
+        tokio::time::sleep(FRESH).await;
         Ok(Some(Erased { events, receipts, log_emptied: store.checkpoint().await? }))
     };
     let erased: Result<_, StoreError> = erased.await;

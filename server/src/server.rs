@@ -2,7 +2,7 @@
 
 use crate::{
     Config, Counters, ShutdownConfig, api,
-    app::{App, unix_ms},
+    app::{App, Shared, unix_ms},
     conversion::{Conversion, Crossing, LoadError, work},
     features::{self, Features, FeaturesError},
     guard::Guard,
@@ -123,20 +123,20 @@ impl Server {
             Conversion::load(&store, config.conversion, Arc::clone(&features), metrics.scoring())
                 .await?;
         let ops = Ops::new(config.limits, metrics);
-        let app = App {
+        let app = App::from(Shared {
             conversion: Arc::new(conversion),
             live,
             follow: Arc::clone(&features) as Arc<dyn Follow>,
             features,
             store,
-            key: Arc::new(key),
-            guard: Arc::new(Guard::default()),
+            key,
+            guard: Guard::default(),
             authorities: authorities.collect(),
             retention: config.retention,
             request_timeout: Duration::from_millis(config.request_timeout_ms.max(1)),
             shutdown: ops.tasks.stop().clone(),
             ops: Arc::new(ops),
-        };
+        });
         retention::run(&app, unix_ms()).await?;
         let (ending, context_dir) = (config.shutdown, config.context_dir);
         let database = config.database.map(|url| ("ATTUNE_DATABASE", url.0));

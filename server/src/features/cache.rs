@@ -1,7 +1,10 @@
-//! Profiles that were opened of late. What counts is read from the database every time: a profile
-//! is taken from here only if its version is the one that lies there, so that nothing that was
-//! changed, withdrawn or erased, by whichever process, is served from memory.
+//! Profiles that were opened of late. A profile is taken from here only if its version is the one
+//! that lies in the database, so that nothing that was changed, withdrawn or erased is served from
+//! memory. Which version lies there is read anew whenever the database was written, and every
+//! [`FRESH`](crate::store::FRESH) for what was written by another process.
 
+use super::Known;
+use crate::store::Moment;
 use models::profile::Profile;
 use std::{collections::HashMap, mem, sync::Arc};
 use uuid::Uuid;
@@ -37,6 +40,31 @@ impl Cache {
             self.old = mem::take(&mut self.young);
         }
         self.young.insert(root, (version, profile));
+    }
+}
+
+/// The latest of everybody who was asked for since the database was last written.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    moment: Option<Moment>,
+    people: HashMap<Uuid, (i64, Known)>,
+}
+
+impl Latest {
+    /// What is known of a person, and since when.
+    pub(super) fn get(&mut self, moment: Moment, person: Uuid) -> Option<(i64, Known)> {
+        if self.moment != Some(moment) {
+            self.people.clear();
+            self.moment = Some(moment);
+        }
+        self.people.get(&person).cloned()
+    }
+
+    /// Keeps what was read after a moment, while it is the latest.
+    pub(super) fn put(&mut self, moment: Moment, person: Uuid, changed_unix_ms: i64, known: Known) {
+        if self.moment == Some(moment) && self.people.len() < HALF {
+            self.people.insert(person, (changed_unix_ms, known));
+        }
     }
 }
 

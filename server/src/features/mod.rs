@@ -21,7 +21,7 @@ pub use population::{DriftReport, Population};
 pub use snapshots::snapshots;
 
 use crate::store::{SealedProfile, Store, StoreError};
-use cache::Cache;
+use cache::{Cache, Latest};
 use models::profile::{Definitions, DefinitionsError, Profile, Surroundings};
 use std::{
     collections::HashMap,
@@ -71,6 +71,7 @@ pub struct Features {
     /// What is known of places, and from which rows that was read: how many, and the last arrival.
     surroundings: RwLock<((i64, i64), Arc<Surroundings>)>,
     cache: Mutex<Cache>,
+    latest: Mutex<Latest>,
     population: tokio::sync::Mutex<Option<Arc<Population>>>,
 }
 
@@ -93,6 +94,7 @@ impl Features {
             definitions: Arc::new(definitions),
             surroundings: RwLock::new(((0, 0), Arc::default())),
             cache: Mutex::default(),
+            latest: Mutex::default(),
             population: tokio::sync::Mutex::default(),
         };
         features.refresh_surroundings(store).await?;
@@ -140,16 +142,34 @@ impl Features {
         person: Uuid,
         at_unix_ms: i64,
     ) -> Result<Option<Known>, StoreError> {
+        let moment = store.moment();
+        let latest = self.latest().get(moment, person);
+        let (changed_unix_ms, known) = match latest {
+            Some(latest) => latest,
+            None => match self.read(store, person).await? {
+                Some((changed_unix_ms, known)) => {
+                    self.latest().put(moment, person, changed_unix_ms, known.clone());
+                    (changed_unix_ms, known)
+                }
+                None => return Ok(None),
+            },
+        };
+        if changed_unix_ms > at_unix_ms {
+            return self.known_then(store, known.root, at_unix_ms).await;
+        }
+        Ok(Some(known))
+    }
+
+    /// The latest of a person, and when it changed.
+    async fn read(&self, store: &Store, person: Uuid) -> Result<Option<(i64, Known)>, StoreError> {
         let Some(sealed) = store.sealed_profile(person).await? else { return Ok(None) };
-        if sealed.changed_unix_ms > at_unix_ms {
-            return self.known_then(store, sealed.root, at_unix_ms).await;
-        }
-        if let Some(profile) = self.cached().get(sealed.root, &sealed.version) {
-            return Ok(Some(Known { root: sealed.root, profile }));
-        }
-        let mut opened = self.open(store, std::slice::from_ref(&sealed)).await?;
-        let profile = opened.remove(&sealed.root);
-        Ok(profile.map(|profile| Known { root: sealed.root, profile }))
+        let SealedProfile { root, changed_unix_ms, .. } = sealed;
+        let cached = self.cached().get(root, &sealed.version);
+        let profile = match cached {
+            Some(profile) => Some(profile),
+            None => self.open(store, &[sealed]).await?.remove(&root),
+        };
+        Ok(profile.map(|profile| (changed_unix_ms, Known { root, profile })))
     }
 
     /// The same of many people, by person.
@@ -231,6 +251,10 @@ impl Features {
         }
         known.for_each(|fact| profile.apply(&self.definitions, fact));
         Ok(Some(Known { root, profile: Arc::new(profile) }))
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves the maps whole.

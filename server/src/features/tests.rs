@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const DAY: i64 = 86_400_000;
 
 struct Rig {
-    _folder: TempDir,
+    folder: TempDir,
     store: Store,
     features: Arc<Features>,
     facts: u128,
@@ -41,7 +41,7 @@ impl Rig {
         let folder = TempDir::new().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let features = Arc::new(Self::features(&store, text).await);
-        Self { _folder: folder, store, features, facts: 0 }
+        Self { folder, store, features, facts: 0 }
     }
 
     async fn features(store: &Store, text: Option<&str>) -> Features {
@@ -248,4 +248,28 @@ async fn the_population_and_its_drift_are_counted() {
     let other = Reference::of(names, &other);
     let report = rig.features.drift(&rig.store, &other, 50 * DAY).await.unwrap();
     assert_eq!((report.drift, report.features.len()), (Drift::Large, 1));
+}
+
+#[tokio::test]
+async fn what_was_read_is_kept_until_anybody_writes() {
+    let mut rig = Rig::with(None).await;
+    rig.make(&[1]).await;
+    rig.store(&[(1, 1, bought(1, 1))]).await;
+    let kept = async |rig: &Rig| rig.features.latest().get(rig.store.moment(), node(1)).is_some();
+    for n in 2..20_u8 {
+        assert!(!kept(&rig).await, "it was written");
+        let ever = rig.value(1, "conversions_ever", 30).await;
+        assert_eq!(ever, Some(f32::from(n) - 1.0), "what was acknowledged counts");
+        rig.store(&[(1, 1, bought(n.into(), n.into()))]).await;
+    }
+    rig.value(1, "conversions_ever", 30).await;
+    assert!(kept(&rig).await);
+    // Another process, of whose commits this one hears nothing.
+    let beside = Store::open(rig.folder.path()).await.unwrap();
+    let mut writing = beside.begin().await.unwrap();
+    writing.remove_profiles(&[node(1)]).await.unwrap();
+    writing.commit().await.unwrap();
+    tokio::time::sleep(crate::store::FRESH).await;
+    assert_eq!(rig.value(1, "conversions_ever", 30).await, None);
+    beside.close().await;
 }

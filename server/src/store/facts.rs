@@ -4,7 +4,7 @@
 use super::{
     Store, StoreError, Writing,
     seal::{Sealed, person_hash},
-    sql::{MOST_ROWS, rows},
+    sql::MOST_ROWS,
 };
 use models::profile::Fact;
 use protocol::digest::Digest;
@@ -81,7 +81,7 @@ impl Writing {
         for some in facts.chunks(MOST_ROWS) {
             let insert = "INSERT INTO facts (id, person, source, at_unix_ms, known_unix_ms, nonce,
                 sealed) VALUES ";
-            let query = format!("{insert}{}", rows(some.len(), 7));
+            let query = format!("{insert}{}", self.rows(some.len(), 7));
             let mut query = sqlx::query(AssertSqlSafe(query)).persistent(some.len() == MOST_ROWS);
             for NewFact { id, person, fact } in some {
                 let key = self.known_keys.get(person).and_then(Option::as_ref);
@@ -114,7 +114,7 @@ impl Writing {
         }
         let sums: Vec<_> = sums.into_iter().collect();
         for some in sums.chunks(MOST_ROWS) {
-            let query = format!("{}{}{}", COUNT[0], rows(some.len(), 6), COUNT[1]);
+            let query = format!("{}{}{}", COUNT[0], self.rows(some.len(), 6), COUNT[1]);
             let mut query = sqlx::query(AssertSqlSafe(query)).persistent(some.len() == 1);
             for ((day, source, name, currency), (facts, value)) in some {
                 query = query

@@ -21,7 +21,10 @@ use super::{
 use sqlx::{AnyConnection, Connection};
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{
     runtime::Handle,
@@ -44,6 +47,8 @@ struct Inner {
     load: Load,
     line: Arc<Line<Option<AnyConnection>>>,
     group: Mutex<Group>,
+    /// How often what is stored may have changed.
+    commits: AtomicU64,
 }
 
 /// The transaction that is shared. Written only by who holds the line, or by who held it just now.
@@ -72,7 +77,17 @@ impl Writer {
     pub(super) async fn open(place: Place, load: Load) -> Result<Self, StoreError> {
         let connection = place.writer().await?;
         let line = Arc::new(Line::new(Some(connection)));
-        Ok(Self(Arc::new(Inner { place, load, line, group: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            place,
+            load,
+            line,
+            group: Mutex::default(),
+            commits: AtomicU64::new(0),
+        })))
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.0.commits.load(Ordering::Acquire)
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -212,6 +227,8 @@ impl Writer {
     }
 
     fn tell(&self, outcome: impl Fn() -> Result<(), StoreError>) {
+        // First: who was told asks for what they stored.
+        self.0.commits.fetch_add(1, Ordering::Release);
         let mut group = self.group();
         group.open = false;
         for member in group.members.drain(..) {
@@ -227,6 +244,10 @@ impl Writer {
 }
 
 impl Turn {
+    pub(super) fn dialect(&self) -> Dialect {
+        self.writer.place().dialect
+    }
+
     /// Makes the work durable, together with that of whoever else waits.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use super::{
     StoreError, Writing, bytes, fixed, id_of,
     seal::person_hash,
-    sql::{MOST_ROWS, list, rows},
+    sql::{MOST_ROWS, list},
 };
 use crate::intake::{Identifier, Kind};
 use protocol::{
@@ -298,7 +298,7 @@ impl Writing {
         for (chunk, hashes) in made.chunks(MOST_ROWS).zip(hashes.chunks(MOST_ROWS)) {
             let text = format!(
                 "INSERT INTO subjects (person, hash, root, first_seen_unix_ms) VALUES {}",
-                rows(chunk.len(), 4)
+                self.rows(chunk.len(), 4)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (one, hash) in chunk.iter().zip(hashes) {
@@ -327,7 +327,7 @@ impl Writing {
                 "INSERT INTO identifiers (kind, hash, person, linked_unix_ms) VALUES {}
                  ON CONFLICT (kind, hash) DO UPDATE
                      SET person = excluded.person, linked_unix_ms = excluded.linked_unix_ms",
-                rows(chunk.len(), 4)
+                self.rows(chunk.len(), 4)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (identifier, person) in chunk {
@@ -384,7 +384,7 @@ impl Writing {
                      SET at_unix_ms = excluded.at_unix_ms,
                          received_unix_ms = excluded.received_unix_ms
                      WHERE excluded.at_unix_ms > statements.at_unix_ms",
-                rows(chunk.len(), 5)
+                self.rows(chunk.len(), 5)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (person, scope, granted, at_unix_ms) in chunk {

@@ -3,7 +3,7 @@
 
 use super::{
     Store, StoreError, Writing, bytes, fixed, id_of,
-    sql::{MOST_ROWS, list, rows},
+    sql::{MOST_ROWS, list},
 };
 use models::profile::Fact;
 use protocol::{
@@ -110,7 +110,7 @@ impl Writing {
                  VALUES {} ON CONFLICT (key) DO UPDATE
                      SET fact = excluded.fact, at_unix_ms = excluded.at_unix_ms,
                          digest = excluded.digest, retracted = excluded.retracted",
-                rows(chunk.len(), 7)
+                self.rows(chunk.len(), 7)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (key, one) in chunk {
@@ -231,7 +231,7 @@ impl Writing {
             let text = format!(
                 "INSERT INTO quarantine (request, row, reason, detail, received_unix_ms)
                  VALUES {}",
-                rows(chunk.len(), 5)
+                self.rows(chunk.len(), 5)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for error in chunk {
@@ -260,7 +260,7 @@ impl Writing {
             let text = format!(
                 "SELECT place, name, at_unix_ms, known_unix_ms, number FROM circumstances
                  WHERE (place, name, at_unix_ms) IN (VALUES {})",
-                rows(chunk.len(), 3)
+                self.rows(chunk.len(), 3)
             );
             let mut query = sqlx::query_as(AssertSqlSafe(text));
             for one in chunk {
@@ -290,7 +290,7 @@ impl Writing {
                 "INSERT INTO circumstances
                      (place, name, at_unix_ms, known_unix_ms, number, received_unix_ms)
                  VALUES {} ON CONFLICT (place, name, at_unix_ms, known_unix_ms) DO NOTHING",
-                rows(chunk.len(), 6)
+                self.rows(chunk.len(), 6)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for one in chunk {

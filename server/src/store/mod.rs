@@ -27,6 +27,7 @@ mod inventory;
 mod jobs;
 mod keys;
 mod load;
+mod moment;
 mod parts;
 mod predictions;
 mod profiles;
@@ -37,6 +38,7 @@ mod rehearsal;
 mod retention;
 mod seal;
 mod sql;
+mod standing;
 mod write;
 
 #[cfg(test)]
@@ -56,6 +58,7 @@ pub use inventory::{Database, Holds, TABLES, Table};
 pub use jobs::Job;
 pub use keys::KEYS_FILE_NAME;
 pub(crate) use load::Load;
+pub use moment::{FRESH, Moment};
 pub use predictions::{Closed, Foretold, Saying, Stored};
 pub use profiles::{NewProfile, SealedProfile};
 pub use read::{ReceivedEvent, Totals};
@@ -70,11 +73,12 @@ use group::Writer;
 use keys::Keys;
 use parts::Parts;
 use sqlx::AnyPool;
+use standing::Standing;
 use std::{
     fs::DirBuilder,
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -152,6 +156,9 @@ pub enum StoreError {
 pub struct Store {
     writer: Writer,
     readers: AnyPool,
+    /// Who is asked for one profile, again and again.
+    standing: Standing,
+    opened: Instant,
     keys: Keys,
     parts: Parts,
     load: Load,
@@ -186,9 +193,11 @@ impl Store {
         let keys = Keys::open(&location.folder).await?;
         let readers = place.readers().await?;
         let load = Load::default();
+        let standing = Standing::new(place.dialect);
         let writer = Writer::open(place, load.clone()).await?;
         let parts = Parts::load(writer.place().dialect, &readers).await?;
-        Ok(Self { writer, readers, keys, parts, load })
+        let opened = Instant::now();
+        Ok(Self { writer, readers, standing, opened, keys, parts, load })
     }
 
     /// Waits for a turn of the writer: a transaction that nobody else can write beside.
@@ -220,7 +229,7 @@ impl Store {
 
     /// Finishes what runs and closes every connection.
     pub async fn close(&self) {
-        self.readers.close().await;
+        self.standing.close(&self.readers).await;
         self.writer.close().await;
         self.keys.close().await;
     }

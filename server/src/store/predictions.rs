@@ -434,7 +434,7 @@ impl Writing {
         query: impl Fn(String) -> String,
     ) -> Result<(), StoreError> {
         for part in said.chunks(sql::MOST_ROWS) {
-            let query = AssertSqlSafe(query(sql::rows(part.len(), 6)));
+            let query = AssertSqlSafe(query(self.rows(part.len(), 6)));
             let mut insert = sqlx::query(query);
             for Foretold { person, profile, sealed } in part {
                 insert = insert.bind(by.model).bind(by.as_of_unix_ms).bind(&person.as_bytes()[..]);

@@ -7,7 +7,7 @@
 use super::{
     Store, StoreError, Writing, bytes, fixed, id_of,
     seal::{PersonKey, Sealed, person_hash},
-    sql::{MOST_ROWS, list, rows},
+    sql::{MOST_ROWS, list},
 };
 use models::profile::{Fact, Profile, Surroundings};
 use protocol::digest::Digest;
@@ -107,7 +107,7 @@ impl Writing {
                      SET changed_unix_ms = excluded.changed_unix_ms,
                          due_unix_ms = excluded.due_unix_ms, stale = 0,
                          nonce = excluded.nonce, sealed = excluded.sealed",
-                rows(some.len(), 5)
+                self.rows(some.len(), 5)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for (new, Sealed { nonce, bytes: body }) in some.iter().zip(&sealed) {
@@ -218,13 +218,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn sealed_profile(&self, node: Uuid) -> Result<Option<SealedProfile>, StoreError> {
-        let row: Option<ProfileRow> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT p.person, p.changed_unix_ms, p.nonce, p.sealed FROM subjects AS s
              JOIN profiles AS p ON p.person = s.root WHERE s.person = $1",
         )
-        .bind(bytes(&node))
-        .fetch_optional(&self.readers)
-        .await?;
+        .bind(bytes(&node));
+        let row: Option<ProfileRow> = self.standing.fetch_optional(&self.readers, query).await?;
         row.map(SealedProfile::of).transpose()
     }
 

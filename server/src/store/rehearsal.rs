@@ -23,7 +23,7 @@ impl Store {
             let query = AssertSqlSafe(format!(
                 "INSERT INTO profiles (person, changed_unix_ms, due_unix_ms, nonce, sealed)
                  VALUES {}",
-                sql::rows(part.len(), 5)
+                writing.rows(part.len(), 5)
             ));
             let mut insert = sqlx::query(query);
             for (person, profile) in part {

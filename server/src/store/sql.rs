@@ -1,15 +1,21 @@
-//! Statements over many rows at once, in the form that both databases read.
+//! Statements over many rows at once.
 
+use super::db::Dialect;
 use std::fmt::Write;
 
-/// Rows of one statement at most: a full one is prepared once and used again and again. More would
-/// cost more than they save: SQLite looks the name of a place up by walking all of them, so a
-/// statement's binding takes the square of its places (half of all CPU at 500 rows).
-pub(super) const MOST_ROWS: usize = 100;
+/// Rows of one statement at most: a full one is prepared once and used again and again.
+pub(super) const MOST_ROWS: usize = 250;
 
-/// Places for `count` rows of `width` values: `($1,$2),($3,$4)`.
+/// Places for `count` rows of `width` values, the only ones of their statement: `($1,$2),($3,$4)`.
+///
+/// SQLite's have no numbers: it finds the name of a place by walking all of them, so that binding
+/// takes the square of their count (half of a busy server's CPU, at 500 rows).
 #[must_use]
-pub(crate) fn rows(count: usize, width: usize) -> String {
+pub(super) fn rows(dialect: Dialect, count: usize, width: usize) -> String {
+    if dialect == Dialect::Sqlite {
+        let row = format!("({})", vec!["?"; width].join(","));
+        return vec![row.as_str(); count].join(",");
+    }
     let mut text = String::with_capacity(count * width * 6);
     for row in 0..count {
         text.push_str(if row == 0 { "(" } else { ",(" });
@@ -21,7 +27,7 @@ pub(crate) fn rows(count: usize, width: usize) -> String {
 
 /// Places for a list that begins with number `first`: `($2,$3,$4)`.
 #[must_use]
-pub(crate) fn list(first: usize, count: usize) -> String {
+pub(super) fn list(first: usize, count: usize) -> String {
     let mut text = String::with_capacity(count * 6 + 2);
     text.push('(');
     places(&mut text, first, count);
@@ -43,9 +49,10 @@ mod tests {
 
     #[test]
     fn places_are_numbered_through() {
-        assert_eq!(rows(2, 3), "($1,$2,$3),($4,$5,$6)");
-        assert_eq!(rows(1, 1), "($1)");
-        assert_eq!(rows(0, 3), "");
+        assert_eq!(rows(Dialect::Postgres, 2, 3), "($1,$2,$3),($4,$5,$6)");
+        assert_eq!(rows(Dialect::Sqlite, 2, 3), "(?,?,?),(?,?,?)");
+        assert_eq!(rows(Dialect::Postgres, 1, 1), "($1)");
+        assert_eq!(rows(Dialect::Sqlite, 0, 3), "");
         assert_eq!(list(2, 3), "($2,$3,$4)");
         assert_eq!(list(1, 0), "()");
     }

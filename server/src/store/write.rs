@@ -7,7 +7,7 @@ use super::{
     keys::Keys,
     parts::Parts,
     seal::{PersonKey, Sealed, json_of, person_hash},
-    whole,
+    sql, whole,
 };
 use protocol::{digest::Digest, event::Event, key::PublicKey, signing::Signer};
 use sqlx::{AnyConnection, Row};
@@ -63,6 +63,11 @@ pub struct Removed {
 impl Writing {
     pub(super) fn new(transaction: Turn, keys: Keys, parts: Parts) -> Self {
         Self { transaction, keys, known_keys: HashMap::new(), parts, made_parts: Vec::new() }
+    }
+
+    /// Places for `count` rows of `width` values.
+    pub(super) fn rows(&self, count: usize, width: usize) -> String {
+        sql::rows(self.transaction.dialect(), count, width)
     }
 
     /// Makes everything durable, by one sync with whoever else is writing.
