@@ -32,6 +32,7 @@ mod config;
 mod consent;
 mod conversion;
 mod counters;
+pub mod delivery;
 pub mod features;
 mod guard;
 mod ingest;

@@ -16,11 +16,12 @@ pub enum Use {
 }
 
 /// Debian packages, what each is for, and who needs it.
-const PACKAGES: [(&str, &str, Use); 5] = [
+const PACKAGES: [(&str, &str, Use); 6] = [
     ("dbus", "the private bus that simulated wearables live on", Use::Run),
     ("libdbus-1-dev", "Bluetooth on Linux speaks D-Bus through it", Use::Run),
     ("pkg-config", "tells the compiler where it is", Use::Run),
     (POSTGRES, "the tests of the store run on it, too", Use::Test),
+    ("python3-aiosmtpd", "the tests of e-mail send to it", Use::Test),
     ("python3-venv", "the peers of the contract's test and of the benches are Python", Use::Test),
 ];
 /// The distribution's own version: the name of each version is offered by some releases only.

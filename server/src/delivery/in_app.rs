@@ -1,0 +1,56 @@
+//! To the app and the page of a person: whoever looks there hears of it at once. Who looks later
+//! finds it, because what a message is about is stored; the message itself is not.
+
+use super::{Accepted, Address, Channel, ChannelKind, DeliveryError, Message};
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+/// Notices that wait for a slow listener; who is slower is told to look anew.
+const WAITING: usize = 1_024;
+
+/// That there is something new for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Whose: the root of a group.
+    pub person: Uuid,
+    /// The message's id.
+    pub message: Uuid,
+    /// Its one line.
+    pub subject: String,
+}
+
+/// The streams of everybody; clones are the same.
+#[derive(Debug, Clone)]
+pub struct InApp(broadcast::Sender<Notice>);
+
+impl Default for InApp {
+    fn default() -> Self {
+        Self(broadcast::channel(WAITING).0)
+    }
+}
+
+impl InApp {
+    /// Hears of everything from now on, of everybody: filter by person.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Notice> {
+        self.0.subscribe()
+    }
+}
+
+#[async_trait]
+impl Channel for InApp {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::InApp
+    }
+
+    async fn send(&self, message: &Message) -> Result<Accepted, DeliveryError> {
+        let Address::Person(person) = message.to else {
+            return Err(DeliveryError::Address("in_app"));
+        };
+        let notice = Notice { person, message: message.id, subject: message.subject.clone() };
+        // Nobody looks: they will find it.
+        let _ = self.0.send(notice);
+        Ok(Accepted::default())
+    }
+}
