@@ -150,14 +150,21 @@ impl Draft {
                 if *attempt != number {
                     return Err(Refusal::OutOfTurn { status: self.order.status() });
                 }
-                let (number, reason, unknown) = (*attempt, reason.clone(), *unknown);
-                let what = What::AttemptFailed { number, reason, unknown };
-                self.emit(&command.by, Some(command.id), what)?;
-                if *retry {
-                    self.give_up_if_used_up()
+                let because = if !*retry {
+                    Some(FailReason::Declined)
+                } else if usize::from(number) > self.order.rules.retry_ms.len() {
+                    Some(FailReason::GaveUp)
                 } else {
-                    self.emit(&command.by, None, What::Failed { because: FailReason::Declined })
-                }
+                    None
+                };
+                let what =
+                    What::AttemptFailed { number, reason: reason.clone(), unknown: *unknown };
+                let Some(because) = because else {
+                    return self.emit(&command.by, Some(command.id), what);
+                };
+                // The answer is where the order stands after the last of its events.
+                self.emit(&command.by, None, what)?;
+                self.emit(&command.by, Some(command.id), What::Failed { because })
             }
         }
     }

@@ -98,10 +98,10 @@ mod tests {
 
     #[test]
     fn it_speaks_of_the_last_answers() {
-        check(&[], "you have not answered yet, so I ask when I am 76 % sure");
+        check(&[], "you have not answered yet, so I ask when I am 77 % sure");
         check(
             &[false, true, false, false],
-            "you cancelled 3 of the last 4, so I ask only when I am 95 % sure",
+            "you cancelled 3 of the last 4, so I ask only when I am 94 % sure",
         );
         check(&[true; 30], "you approved 10 of the last 10, so I ask when I am 31 % sure");
         check(

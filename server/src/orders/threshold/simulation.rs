@@ -1,8 +1,8 @@
 //! The rule beside the usual one, on people whose truth is known.
 //!
 //! Each is offered two hundred proposals. Regret is what was lost against somebody who knows the
-//! person: an approval is worth 1 and a cancel costs 7/3, in expectation, so that chance in the
-//! answers does not count.
+//! person and keeps to the same bounds: an approval is worth 1 and a cancel costs 7/3, in
+//! expectation, so that chance in the answers does not count.
 
 use super::{Costs, Threshold};
 
@@ -131,7 +131,7 @@ impl Source {
 fn live(person: Person, rule: &mut dyn Rule, source: Source, seed: u64) -> (f64, u32) {
     // The proposals are the same for every rule; the answers have their own chance.
     let (mut proposals, mut answers) = (Chance(seed), Chance(!seed));
-    let cost = Costs::default().cancel_to_approval;
+    let Costs { cancel_to_approval: cost, floor, ceiling } = Costs::default();
     let (mut regret, mut asked) = (0.0, 0);
     for step in 0..STEPS {
         let probability = source.draw(&mut proposals);
@@ -139,7 +139,8 @@ fn live(person: Person, rule: &mut dyn Rule, source: Source, seed: u64) -> (f64,
         let approved = answers.even() < yes;
         let worth = yes - (1.0 - yes) * cost;
         let asks = probability >= rule.threshold();
-        if asks != (worth >= 0.0) {
+        let right = probability >= ceiling || (probability >= floor && worth >= 0.0);
+        if asks != right {
             regret += worth.abs();
         }
         if asks {
@@ -178,17 +179,19 @@ fn regret_is_at_most_half_of_that_of_steps() {
         println!("{source:?}: regret in {STEPS} steps (times asked), means of {SEEDS} seeds");
         let mut means = [0.0; 4];
         for person in PEOPLE {
-            print!("{:20}", format!("{person:?}"));
+            let mut row = format!("{:20}", format!("{person:?}"));
             for ((_, make), mean) in rules.iter().zip(&mut means) {
                 let (regret, asked) = judge(make, person, source);
-                print!("{regret:10.1} ({asked:5.1})");
+                row += &format!("{regret:10.1} ({asked:5.1})");
                 *mean += regret / PEOPLE.len() as f64;
             }
-            println!();
+            println!("{row}");
         }
-        print!("{:20}", "mean");
-        rules.iter().zip(&means).for_each(|((name, _), mean)| print!("{mean:10.1} {name:>7}"));
-        println!();
+        let mut row = format!("{:20}", "mean");
+        for ((name, _), mean) in rules.iter().zip(&means) {
+            row += &format!("{mean:10.1} {name:>7}");
+        }
+        println!("{row}");
         assert!(2.0 * means[0] <= means[1], "{source:?}: {means:?}");
     }
 }
