@@ -38,6 +38,7 @@ mod ingest;
 mod intake;
 mod live;
 mod ops;
+pub mod orders;
 pub mod privacy;
 #[doc(hidden)]
 pub mod rehearsal;

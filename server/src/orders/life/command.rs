@@ -54,7 +54,8 @@ pub enum Act {
         /// When, Unix milliseconds.
         until_unix_ms: i64,
     },
-    /// Do not buy it. Within the grace period this takes an approval back.
+    /// Do not buy it. Within the grace period this takes an approval back. Once the shop may have it,
+    /// the shop is not asked again.
     Cancel,
     /// Consent or a wish of the person ends all their orders.
     Withdraw {
@@ -212,18 +213,24 @@ pub enum Refusal {
         at_unix_ms: i64,
     },
     /// The person saw an older quote.
-    #[error("the order changed since you saw it, it now comes to {total}: look at it and answer that")]
+    #[error(
+        "the order changed since you saw it, it now comes to {total}: look at it and answer that"
+    )]
     Superseded {
         /// The quote to answer.
         quote: Uuid,
         /// Its total.
         total: Money,
     },
-    /// It is with the shop.
-    #[error("the shop may have this order already: cancel it there, by the order's id")]
+    /// It is with the shop, and was ended as far as it can be.
+    #[error(
+        "the shop may have this order, it is not asked again: cancel it there, by the order's id"
+    )]
     Handed,
     /// A limit of the person.
-    #[error("this would exceed your limit of {limit} by {over}: take something off, or raise the limit")]
+    #[error(
+        "this would exceed your limit of {limit} by {over}: take something off, or raise the limit"
+    )]
     OverLimit {
         /// Over which time.
         period: Period,
@@ -243,7 +250,9 @@ pub enum Refusal {
         order: Currency,
     },
     /// The shop offers something else instead.
-    #[error("the shop offers {sku:?}, which was not asked for: nothing was changed, try again later")]
+    #[error(
+        "the shop offers {sku:?}, which was not asked for: nothing was changed, try again later"
+    )]
     Substituted {
         /// What it offers.
         sku: String,
@@ -258,7 +267,9 @@ pub enum Refusal {
     #[error("the shop's new quote has an old id or another currency: try again later")]
     Quote,
     /// It changed too often.
-    #[error("this order changed {quotes} times, which is all it may: answer it as it is, or order at the shop")]
+    #[error(
+        "this order changed {quotes} times, which is all it may: answer it as it is, or order at the shop"
+    )]
     TooManyQuotes {
         /// How often.
         quotes: usize,
@@ -292,9 +303,7 @@ const fn after(status: Status) -> &'static str {
         Status::Expired => {
             "nothing was bought. Order at the shop if you still need it, or wait to be asked again"
         }
-        Status::Cancelled => {
-            "nothing was bought. Order at the shop if you need it after all"
-        }
+        Status::Cancelled => "nothing was bought. Order at the shop if you need it after all",
         Status::Fulfilled => "it was bought once. To send it back, turn to the shop",
         Status::Failed => "the shop did not confirm it. Look there before you order it again",
         Status::Approved => "cancel it if you have thought better of it",

@@ -3,7 +3,7 @@
 use super::{
     Answer, Command, EventFault, MAX_REFUSALS, MAX_UNIX_MS, Order, Phase, Status,
     command::{Act, Current, End, Facts, Refusal, Wanted},
-    event::{Actor, Event, FailReason, Proposal, Requote, What, Withdrawn},
+    event::{Actor, Event, FailReason, Proposal, Requote, What},
     quote::{Goods, Quote, is_text},
 };
 use protocol::offer::Money;
@@ -150,13 +150,7 @@ impl Draft {
                 if *attempt != number {
                     return Err(Refusal::OutOfTurn { status: self.order.status() });
                 }
-                let because = if !*retry {
-                    Some(FailReason::Declined)
-                } else if usize::from(number) > self.order.rules.retry_ms.len() {
-                    Some(FailReason::GaveUp)
-                } else {
-                    None
-                };
+                let because = if *retry { self.gives_up() } else { Some(FailReason::Declined) };
                 let what =
                     What::AttemptFailed { number, reason: reason.clone(), unknown: *unknown };
                 let Some(because) = because else {
@@ -186,7 +180,11 @@ impl Draft {
             let what = What::AttemptFailed { number, reason, unknown: true };
             self.emit(&Actor::Timer, None, what)?;
         }
-        self.give_up_if_used_up()?;
+        if !matches!(self.order.phase, Phase::Fulfilling { open: Some(_), .. })
+            && let Some(because) = self.gives_up()
+        {
+            return self.emit(&Actor::Timer, None, What::Failed { because });
+        }
         if self.order.due().is_none_or(|due| self.at < due) {
             return Ok(());
         }
@@ -217,18 +215,25 @@ impl Draft {
         }
     }
 
-    fn give_up_if_used_up(&mut self) -> Result<(), Refusal> {
+    /// Why the shop is not asked again after this attempt; `None` if it is.
+    fn gives_up(&self) -> Option<FailReason> {
         match self.order.phase {
-            Phase::Fulfilling { number, open: None, .. }
+            Phase::Fulfilling { stop: Some(end), .. } => Some(FailReason::Stopped(end)),
+            Phase::Fulfilling { number, .. }
                 if usize::from(number) > self.order.rules.retry_ms.len() =>
             {
-                self.emit(&Actor::Timer, None, What::Failed { because: FailReason::GaveUp })
+                Some(FailReason::GaveUp)
             }
-            _ => Ok(()),
+            _ => None,
         }
     }
 
-    fn told(&mut self, command: &Command, quote: Uuid, reminder: Option<u8>) -> Result<(), Refusal> {
+    fn told(
+        &mut self,
+        command: &Command,
+        quote: Uuid,
+        reminder: Option<u8>,
+    ) -> Result<(), Refusal> {
         let what = match (self.order.wants(), reminder) {
             (Some(super::Want::Ask { quote: wanted }), None) if wanted == quote => {
                 What::Notified { quote }
@@ -281,10 +286,15 @@ impl Draft {
         if self.order.status().is_end() {
             return Err(self.ended());
         }
-        if self.order.is_handed() {
-            return Err(Refusal::Handed);
-        }
-        self.emit(&command.by, Some(command.id), What::Cancelled { because })
+        let what = match self.order.phase {
+            Phase::Fulfilling { stop: Some(_), .. } => return Err(Refusal::Handed),
+            Phase::Fulfilling { open: Some(_), .. } => What::Stopped { because },
+            Phase::Fulfilling { unknown: true, .. } => {
+                What::Failed { because: FailReason::Stopped(because) }
+            }
+            _ => What::Cancelled { because },
+        };
+        self.emit(&command.by, Some(command.id), what)
     }
 
     /// Only an order that asks can be answered.
@@ -365,10 +375,9 @@ fn modified(lines: &[Wanted], facts: &Facts) -> Result<Quote, Refusal> {
 /// Who can do what another tried to.
 const fn rightful(what: &What) -> &'static str {
     match what {
-        What::Cancelled { because: End::Withdrawn(Withdrawn::Consent) } => {
-            "the person, the operator or the server"
-        }
-        What::Cancelled { .. } => "the person or the operator",
+        What::Cancelled { because: End::Withdrawn(_) }
+        | What::Stopped { because: End::Withdrawn(_) } => "the person, the operator or the server",
+        What::Cancelled { .. } | What::Stopped { .. } => "the person or the operator",
         What::Notified { .. } | What::Reminded { .. } => "the way that a message took",
         What::Fulfilled { .. } | What::AttemptFailed { .. } | What::Failed { .. } => "the shop",
         What::Requoted { why: Requote::Returned { .. }, .. } => "the server or the shop",

@@ -43,9 +43,9 @@ impl Actor {
     pub(super) fn is_short(&self) -> bool {
         match self {
             Self::Timer => true,
-            Self::Person { channel: name }
-            | Self::Operator { name }
-            | Self::Connector { name } => name.len() <= MAX_TEXT_BYTES,
+            Self::Person { channel: name } | Self::Operator { name } | Self::Connector { name } => {
+                name.len() <= MAX_TEXT_BYTES
+            }
         }
     }
 }
@@ -149,6 +149,8 @@ pub enum FailReason {
     GaveUp,
     /// Too much time passed after the approval.
     TooLate,
+    /// It was ended while the shop may have had it, so the shop was not asked again.
+    Stopped(End),
 }
 
 /// What happened.
@@ -226,6 +228,11 @@ pub enum What {
         /// It may have taken it all the same.
         unknown: bool,
     },
+    /// It was ended while the shop was being asked: the shop is not asked again, but may take it yet.
+    Stopped {
+        /// Why.
+        because: End,
+    },
     /// The shop took it.
     Fulfilled {
         /// The shop's own number for it.
@@ -257,6 +264,7 @@ impl What {
             Self::FulfilmentStarted { .. } => "fulfilment_started",
             Self::Attempted { .. } => "attempted",
             Self::AttemptFailed { .. } => "attempt_failed",
+            Self::Stopped { .. } => "stopped",
             Self::Fulfilled { .. } => "fulfilled",
             Self::Failed { .. } => "failed",
         }
@@ -275,6 +283,7 @@ impl What {
             | Self::Expired
             | Self::FulfilmentStarted { .. }
             | Self::Attempted { .. } => matches!(actor, Timer),
+            Self::Failed { because: FailReason::Stopped(_) } => true,
             Self::Requoted { why: Requote::Returned { .. }, .. }
             | Self::AttemptFailed { .. }
             | Self::Failed { .. } => matches!(actor, Timer | Connector { .. }),
@@ -282,7 +291,7 @@ impl What {
             | Self::Approved { .. }
             | Self::Delayed { .. }
             | Self::Refused { .. } => matches!(actor, Person { .. }),
-            Self::Cancelled { because } => match because {
+            Self::Cancelled { because } | Self::Stopped { because } => match because {
                 End::Person | End::Undone => matches!(actor, Person { .. }),
                 End::Operator => matches!(actor, Operator { .. }),
                 End::OutOfStock => !matches!(actor, Operator { .. }),

@@ -26,7 +26,7 @@
 //! * **Each command counts once.** The same id gives the same answer and no new event; a second
 //!   device is told what the first one did.
 //! * **Until the shop may have it, it can be ended:** by the person, and by withdrawal of consent,
-//!   pausing and erasure.
+//!   pausing and erasure. From then on the same means that the shop is not asked again.
 //! * **The shop is asked under one key** that never changes, so that asking again is not buying
 //!   again.
 //!
@@ -155,13 +155,31 @@ pub enum Want {
 #[derive(Debug, Clone, PartialEq)]
 enum Phase {
     /// A quote waits for an answer.
-    Asking { since: i64, changed: bool, told: Option<i64>, remind: Option<u8> },
+    Asking {
+        since: i64,
+        changed: bool,
+        told: Option<i64>,
+        remind: Option<u8>,
+    },
     /// `woken` once the date has come.
-    Delayed { until: i64, woken: bool },
-    Approved { at: i64 },
+    Delayed {
+        until: i64,
+        woken: bool,
+    },
+    Approved {
+        at: i64,
+    },
     /// `open` since when the shop has been asked; `next` when it is asked (again) otherwise.
-    /// `unknown` if it may have taken the order without saying so.
-    Fulfilling { approved: i64, number: u8, open: Option<i64>, next: i64, unknown: bool },
+    /// `unknown` if it may have taken the order without saying so, `stop` if it must not be asked
+    /// again.
+    Fulfilling {
+        approved: i64,
+        number: u8,
+        open: Option<i64>,
+        next: i64,
+        unknown: bool,
+        stop: Option<End>,
+    },
     Ended(Ended),
 }
 
@@ -355,16 +373,19 @@ impl Order {
         }
     }
 
-    /// What the person's answer teaches of their threshold: `true` once an approval cannot be taken
-    /// back any more, `false` if they cancelled, `None` if they said neither. That time passed, that
-    /// something was out of stock, and that consent ended are no answers.
+    /// What the person's answer teaches of their threshold, once the order has ended: `true` if they
+    /// approved and left it so, `false` if they cancelled, `None` if they said neither. That time
+    /// passed, that something was out of stock, and that consent ended are no answers.
     #[must_use]
     pub const fn lesson(&self) -> Option<bool> {
-        match &self.phase {
-            Phase::Fulfilling { .. }
-            | Phase::Ended(Ended::Fulfilled { .. } | Ended::Failed { .. }) => Some(true),
-            Phase::Ended(Ended::Cancelled { because: End::Person | End::Undone }) => Some(false),
-            _ => None,
+        match self.ended() {
+            Some(
+                Ended::Cancelled { because: End::Person | End::Undone }
+                | Ended::Failed { because: FailReason::Stopped(End::Person), .. },
+            ) => Some(false),
+            Some(Ended::Failed { because: FailReason::Stopped(_), .. }) => None,
+            Some(Ended::Fulfilled { .. } | Ended::Failed { .. }) => Some(true),
+            Some(Ended::Cancelled { .. } | Ended::Expired) | None => None,
         }
     }
 

@@ -275,8 +275,7 @@ mod tests {
             assert_eq!(quote(lines, extra), Err(expected));
         }
         let names: Vec<String> = (0..MAX_LINES).map(|line| line.to_string()).collect();
-        let most: Vec<_> =
-            names.iter().map(|sku| (&**sku, MAX_QUANTITY, MAX_UNIT_MINOR)).collect();
+        let most: Vec<_> = names.iter().map(|sku| (&**sku, MAX_QUANTITY, MAX_UNIT_MINOR)).collect();
         assert!(quote(&most, MAX_UNIT_MINOR).unwrap().total_minor() > 0);
     }
 

@@ -87,8 +87,10 @@ impl Order {
     fn followed_by(&self, event: &Event) -> Result<Phase, EventFault> {
         let at = event.at_unix_ms;
         let what = || event.what.name().to_owned();
-        let timing = |fits: bool| if fits { Ok(()) } else { Err(EventFault::Timing { what: what() }) };
-        let number = |fits: bool| if fits { Ok(()) } else { Err(EventFault::Number { what: what() }) };
+        let timing =
+            |fits: bool| if fits { Ok(()) } else { Err(EventFault::Timing { what: what() }) };
+        let number =
+            |fits: bool| if fits { Ok(()) } else { Err(EventFault::Number { what: what() }) };
         let text = |text: &str| {
             let fits = text.len() <= MAX_TEXT_BYTES;
             if fits { Ok(()) } else { Err(EventFault::Text { what: what() }) }
@@ -107,14 +109,26 @@ impl Order {
                 number(*quote == self.quote.id())?;
                 Ok(Phase::Asking { since: *since, changed: *changed, told: Some(at), remind: None })
             }
-            (Phase::Asking { since, changed, told: Some(told), .. }, What::ReminderDue { number: n }) => {
+            (
+                Phase::Asking { since, changed, told: Some(told), .. },
+                What::ReminderDue { number: n },
+            ) => {
                 in_time()?;
-                let after = usize::from(*n).checked_sub(1).and_then(|n| self.rules.reminders_ms.get(n));
+                let after =
+                    usize::from(*n).checked_sub(1).and_then(|n| self.rules.reminders_ms.get(n));
                 number(*n > self.reminders)?;
                 timing(after.is_some_and(|after| told + after <= at))?;
-                Ok(Phase::Asking { since: *since, changed: *changed, told: Some(*told), remind: Some(*n) })
+                Ok(Phase::Asking {
+                    since: *since,
+                    changed: *changed,
+                    told: Some(*told),
+                    remind: Some(*n),
+                })
             }
-            (Phase::Asking { since, changed, told, remind: Some(due) }, What::Reminded { number: n }) => {
+            (
+                Phase::Asking { since, changed, told, remind: Some(due) },
+                What::Reminded { number: n },
+            ) => {
                 number(n == due)?;
                 Ok(Phase::Asking { since: *since, changed: *changed, told: *told, remind: None })
             }
@@ -158,16 +172,23 @@ impl Order {
                 timing(*until <= at)?;
                 Ok(Phase::Delayed { until: *until, woken: true })
             }
-            (Phase::Asking { .. } | Phase::Delayed { .. } | Phase::Approved { .. }, What::Expired) => {
+            (
+                Phase::Asking { .. } | Phase::Delayed { .. } | Phase::Approved { .. },
+                What::Expired,
+            ) => {
                 timing(self.expires().is_some_and(|expires| expires <= at))?;
                 Ok(Phase::Ended(Ended::Expired))
             }
-            (phase, What::Cancelled { because }) if !self.status().is_end() && !self.is_handed() => {
+            (phase, What::Cancelled { because })
+                if !self.status().is_end() && !self.is_handed() =>
+            {
                 let approved = matches!(phase, Phase::Approved { .. });
                 let fits = match because {
                     End::Person => !approved,
                     End::Undone => approved,
-                    End::OutOfStock => matches!(phase, Phase::Asking { .. } | Phase::Delayed { .. }),
+                    End::OutOfStock => {
+                        matches!(phase, Phase::Asking { .. } | Phase::Delayed { .. })
+                    }
                     End::Operator | End::Withdrawn(_) => true,
                 };
                 if !fits {
@@ -180,19 +201,37 @@ impl Order {
                 timing(self.begins().is_some_and(|begins| begins <= at))?;
                 number(*key == self.id)?;
                 let approved = *approved;
-                Ok(Phase::Fulfilling { approved, number: 0, open: None, next: at, unknown: false })
+                Ok(Phase::Fulfilling {
+                    approved,
+                    number: 0,
+                    open: None,
+                    next: at,
+                    unknown: false,
+                    stop: None,
+                })
             }
             (
-                Phase::Fulfilling { approved, number: last, open: None, next, unknown },
+                Phase::Fulfilling { approved, number: last, open: None, next, unknown, stop: None },
                 What::Attempted { number: n },
             ) => {
                 timing(*next <= at && at < self.last_attempt(*approved))?;
-                number(last.checked_add(1) == Some(*n) && usize::from(*last) <= self.rules.retry_ms.len())?;
+                number(
+                    last.checked_add(1) == Some(*n)
+                        && usize::from(*last) <= self.rules.retry_ms.len(),
+                )?;
                 let (approved, next, unknown) = (*approved, *next, *unknown);
-                Ok(Phase::Fulfilling { approved, number: *n, open: Some(at), next, unknown })
+                let (open, stop) = (Some(at), None);
+                Ok(Phase::Fulfilling { approved, number: *n, open, next, unknown, stop })
             }
             (
-                Phase::Fulfilling { approved, number: last, open: Some(_), unknown: before, .. },
+                Phase::Fulfilling {
+                    approved,
+                    number: last,
+                    open: Some(_),
+                    unknown: before,
+                    stop,
+                    ..
+                },
                 What::AttemptFailed { number: n, reason, unknown },
             ) => {
                 number(n == last)?;
@@ -200,20 +239,35 @@ impl Order {
                 let pause = self.rules.retry_ms.get(usize::from(*n).saturating_sub(1));
                 let next = pause.map_or(at, |pause| at + pause);
                 let unknown = *before || *unknown;
-                Ok(Phase::Fulfilling { approved: *approved, number: *n, open: None, next, unknown })
+                let (approved, open, stop) = (*approved, None, *stop);
+                Ok(Phase::Fulfilling { approved, number: *n, open, next, unknown, stop })
+            }
+            (
+                Phase::Fulfilling { approved, number, open: Some(open), next, unknown, stop: None },
+                What::Stopped {
+                    because: because @ (End::Person | End::Operator | End::Withdrawn(_)),
+                },
+            ) => {
+                let (approved, number, next, unknown) = (*approved, *number, *next, *unknown);
+                let (open, stop) = (Some(*open), Some(*because));
+                Ok(Phase::Fulfilling { approved, number, open, next, unknown, stop })
             }
             (Phase::Fulfilling { number: 1.., .. }, What::Fulfilled { reference }) => {
                 text(reference)?;
                 Ok(Phase::Ended(Ended::Fulfilled { reference: reference.clone() }))
             }
             (
-                Phase::Fulfilling { approved, number: last, open: None, unknown, .. },
+                Phase::Fulfilling { approved, number: last, open: None, unknown, stop, .. },
                 What::Failed { because },
             ) => {
                 timing(match because {
                     FailReason::Declined => *last > 0,
                     FailReason::GaveUp => usize::from(*last) > self.rules.retry_ms.len(),
                     FailReason::TooLate => self.last_attempt(*approved) <= at,
+                    FailReason::Stopped(end) => match stop {
+                        Some(stop) => stop == end,
+                        None => *unknown,
+                    },
                 })?;
                 Ok(Phase::Ended(Ended::Failed { because: *because, unknown: *unknown }))
             }

@@ -150,10 +150,9 @@ fn not_taken(attempt: u8, retry: bool, unknown: bool) -> Act {
 fn one_tap_and_it_is_bought() {
     let bench = fulfilling();
     assert_eq!(bench.order.wants(), Some(Want::Fulfil { key: id(100), attempt: 1 }));
-    let bench =
-        bench.then(shop(), Act::Accepted { reference: "S-1".into() }, Status::Fulfilled).tick(
-            Status::Fulfilled,
-        );
+    let bench = bench
+        .then(shop(), Act::Accepted { reference: "S-1".into() }, Status::Fulfilled)
+        .tick(Status::Fulfilled);
     assert_eq!(
         bench.names(),
         ["proposed", "notified", "approved", "fulfilment_started", "attempted", "fulfilled"]
@@ -267,7 +266,10 @@ fn a_modification_asks_again_and_old_links_are_dead() {
     let nothing = Facts { current: Some(Current::Nothing), ..Facts::default() };
     assert_eq!(bench.refused(phone(), act.clone(), &nothing), Refusal::OutOfStock);
     let other = quoted(quote(2, &[line("c", 1, 1)]));
-    assert_eq!(bench.refused(phone(), act.clone(), &other), Refusal::Substituted { sku: "c".into() });
+    assert_eq!(
+        bench.refused(phone(), act.clone(), &other),
+        Refusal::Substituted { sku: "c".into() }
+    );
     assert_eq!(bench.refused(phone(), act, &quoted(quote(1, &[line("a", 3, 1)]))), Refusal::Quote);
 }
 
@@ -439,11 +441,28 @@ fn withdrawal_ends_what_the_shop_does_not_have() {
             // Once more is no fault.
             bench.then(phone(), act(), Status::Cancelled).after(DAY_MS).tick(Status::Cancelled);
         }
-        let mut bench = fulfilling();
-        assert_eq!(bench.refused(phone(), act(), &Facts::default()), Refusal::Handed);
-        let mut bench = fulfilling().then(shop(), not_taken(1, true, true), Status::Fulfilling);
-        assert_eq!(bench.refused(phone(), Act::Cancel, &Facts::default()), Refusal::Handed);
     }
+}
+
+#[test]
+fn what_is_ended_at_the_shop_is_not_asked_for_again() {
+    let consent = || Act::Withdraw { because: Withdrawn::Consent };
+    let stopped = || fulfilling().then(phone(), consent(), Status::Fulfilling);
+    let because = FailReason::Stopped(End::Withdrawn(Withdrawn::Consent));
+    let check = |bench: Bench, unknown| {
+        assert_eq!(bench.order.ended(), Some(&Ended::Failed { because, unknown }));
+        assert_eq!(bench.order.lesson(), None);
+    };
+    check(stopped().then(shop(), not_taken(1, true, false), Status::Failed), false);
+    check(stopped().after(2 * 60_000).tick(Status::Failed), true);
+    let unknown = fulfilling().then(shop(), not_taken(1, true, true), Status::Fulfilling);
+    check(unknown.then(phone(), consent(), Status::Failed), true);
+    // It was there already: then it is bought, and the record says so.
+    stopped().then(shop(), Act::Accepted { reference: "S".into() }, Status::Fulfilled);
+    let mut bench = stopped();
+    assert_eq!(bench.refused(phone(), Act::Cancel, &Facts::default()), Refusal::Handed);
+    let bench = fulfilling().then(phone(), Act::Cancel, Status::Fulfilling).after(2 * 60_000);
+    assert_eq!(bench.tick(Status::Failed).order.lesson(), Some(false));
 }
 
 #[test]
@@ -543,7 +562,8 @@ fn a_proposal_needs_a_reason_and_confidence() {
 
 #[test]
 fn a_record_that_was_changed_is_refused() {
-    let bench = fulfilling().then(shop(), Act::Accepted { reference: "S".into() }, Status::Fulfilled);
+    let bench =
+        fulfilling().then(shop(), Act::Accepted { reference: "S".into() }, Status::Fulfilled);
     let check = |change: &dyn Fn(&mut Vec<Event>), index: usize| {
         let mut events = bench.events.clone();
         change(&mut events);
@@ -585,4 +605,29 @@ fn records_are_written_so() {
     let json = serde_json::json!({"type": "cancelled", "because": "consent"});
     assert_eq!(serde_json::to_value(&cancelled).unwrap(), json);
     assert_eq!(serde_json::from_value::<What>(json).unwrap(), cancelled);
+}
+
+#[test]
+fn what_is_not_known_is_not_read() {
+    let check = |json: serde_json::Value| {
+        assert!(serde_json::from_value::<Event>(json.clone()).is_err(), "{json}");
+    };
+    let known = serde_json::to_value(&fulfilling().events[2]).unwrap();
+    let changed = |pointer: &str, to: serde_json::Value| {
+        let mut json = known.clone();
+        *json.pointer_mut(pointer).unwrap() = to;
+        json
+    };
+    check(changed("/what/type", "bought".into()));
+    check(changed("/by/actor", "model".into()));
+    check(changed("/at_unix_ms", 1.5.into()));
+    check(changed("/what/quote/total_minor", 1.into()));
+    check(changed("/what/quote/lines/0/quantity", 0.into()));
+    check(changed("/what/quote/lines/0/unit_minor", (-1).into()));
+    let mut more = known.clone();
+    more["price"] = 1.into();
+    check(more);
+    let mut more = known.clone();
+    more["what"]["price"] = 1.into();
+    check(more);
 }

@@ -105,8 +105,8 @@ mod tests {
         );
         check(&[true; 30], "you approved 10 of the last 10, so I ask when I am 31 % sure");
         check(
-            &[true, true, false],
-            "you approved 2 and cancelled 1 of the last 3: I ask when I am 80 % sure",
+            &[true, true, true, false],
+            "you approved 3 and cancelled 1 of the last 4: I ask when I am 77 % sure",
         );
     }
 }
