@@ -7,7 +7,7 @@
 use super::{Costs, Threshold};
 
 const STEPS: usize = 200;
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 100;
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 17): the same numbers everywhere.
 struct Chance(u64);
