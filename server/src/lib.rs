@@ -39,6 +39,7 @@ mod ingest;
 mod intake;
 mod live;
 mod ops;
+pub mod orders;
 pub mod privacy;
 #[doc(hidden)]
 pub mod rehearsal;
