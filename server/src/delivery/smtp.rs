@@ -9,7 +9,7 @@ use lettre::{
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Where e-mail goes out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ impl fmt::Debug for Smtp {
 }
 
 const EMAIL: &str = ChannelKind::Email.name();
+const SILENT: &str = "it did not answer in time";
+/// How long a whole conversation with a relay may take.
+const LIMIT: Duration = Duration::from_secs(30);
 
 impl Smtp {
     /// Looks at the settings; connects with the first message.
@@ -88,9 +91,11 @@ impl Channel for Smtp {
             None => building.singlepart(text),
         };
         let built = built.map_err(|_| DeliveryError::Address(EMAIL))?;
-        match self.transport.send(built).await {
-            Ok(_) => Ok(Accepted { reference: Some(reference) }),
-            Err(error) => Err(failed(&error)),
+        // The transport's own limit is for connecting only.
+        match tokio::time::timeout(LIMIT, self.transport.send(built)).await {
+            Ok(Ok(_)) => Ok(Accepted { reference: Some(reference) }),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(unreachable(SILENT)),
         }
     }
 }
@@ -105,18 +110,20 @@ fn failed(error: &smtp::Error) -> DeliveryError {
     let code = error.status().map(u16::from);
     match code {
         Some(status) if error.is_permanent() => DeliveryError::Refused { channel: EMAIL, status },
-        Some(status) => {
-            DeliveryError::Unreachable { channel: EMAIL, why: format!("SMTP {status}") }
-        }
+        Some(status) => unreachable(&format!("SMTP {status}")),
         None => {
             let why = if error.is_timeout() {
-                "it did not answer in time"
+                SILENT
             } else if error.is_tls() {
                 "its certificate or its TLS does not do"
             } else {
                 "no connection, or it broke"
             };
-            DeliveryError::Unreachable { channel: EMAIL, why: why.to_owned() }
+            unreachable(why)
         }
     }
+}
+
+fn unreachable(why: &str) -> DeliveryError {
+    DeliveryError::Unreachable { channel: EMAIL, why: why.to_owned() }
 }

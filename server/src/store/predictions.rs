@@ -344,11 +344,12 @@ impl Store {
     ) -> Result<HashMap<Uuid, Vec<Fact>>, StoreError> {
         let mut found: HashMap<Uuid, Vec<Fact>> = HashMap::new();
         for part in people.chunks(sql::MOST_ROWS) {
+            // CROSS JOIN is how SQLite is told to begin with the few people, not with all facts.
             let query = AssertSqlSafe(format!(
                 "SELECT asked.person, f.person, f.id, f.nonce, f.sealed FROM subjects AS asked
-                 JOIN subjects AS node ON node.root = asked.root
-                 JOIN facts AS f ON f.person = node.person
-                 WHERE f.source = $1 AND f.at_unix_ms > $2 AND f.at_unix_ms <= $3
+                 CROSS JOIN subjects AS node CROSS JOIN facts AS f
+                 WHERE node.root = asked.root AND f.person = node.person
+                   AND f.source = $1 AND f.at_unix_ms > $2 AND f.at_unix_ms <= $3
                    AND f.known_unix_ms <= $4 AND asked.person IN {}
                  ORDER BY f.known_unix_ms, f.id",
                 sql::list(5, part.len())

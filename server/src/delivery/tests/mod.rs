@@ -137,6 +137,15 @@ async fn a_relay_without_a_certificate_that_holds_gets_nothing() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_falls_silent_is_waited_for_no_longer_than_said() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let smtp = Smtp::new(&SmtpConfig { url, from: "orders@shop.example".to_owned() }).unwrap();
+    let error = smtp.send(&email("ada@example.com")).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
 /// What an SMS provider was asked: content type, authorization, body.
 type Asked = Arc<Mutex<Vec<(String, String, String)>>>;
 
