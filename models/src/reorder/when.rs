@@ -121,6 +121,8 @@ impl When {
         let (weeks, rest) = ((days - horizon) / week, (days - horizon) % week);
         let begin = horizon - week;
         let a_week = at(horizon) - at(begin);
-        at(horizon) + weeks as f64 * a_week + (at(begin + rest) - at(begin))
+        let after = |weeks: usize| at(horizon) + weeks as f64 * a_week;
+        // A week is never more than the whole of it, whatever rounding says.
+        (after(weeks) + (at(begin + rest) - at(begin))).min(after(weeks + 1))
     }
 }

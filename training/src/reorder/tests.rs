@@ -260,35 +260,3 @@ fn tafeng_within_a_fortnight() {
     assert!(report.quantity_mae.unwrap() <= 0.66);
     assert_eq!(report.level.decided.state, State::SuggestionsOnly);
 }
-
-// SCRATCH
-#[test]
-#[ignore = "scratch"]
-fn scratch_chosen_on_earlier_cuts() {
-    let Some(folder) = folder() else { return };
-    let (ledger, _, _) = tafeng(&folder);
-    let mut recipe = Recipe::default();
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<f64>().unwrap());
-    for (prefix, settings) in [("C_", &mut recipe.classifier), ("H_", &mut recipe.hazard)] {
-        let own = |name: &str| number(&format!("{prefix}{name}"));
-        own("ROUNDS").into_iter().for_each(|n| settings.rounds = n as usize);
-        own("LEAVES").into_iter().for_each(|n| settings.leaves = n as usize);
-        own("LEAST").into_iter().for_each(|n| settings.least_rows = n as usize);
-        own("RATE").into_iter().for_each(|n| settings.learning_rate = n);
-        own("ROWS").into_iter().for_each(|n| settings.row_share = n);
-        own("FEATURES").into_iter().for_each(|n| settings.feature_share = n);
-        own("SHRINK").into_iter().for_each(|n| settings.shrinkage = n);
-    }
-    number("CUTS").into_iter().for_each(|n| recipe.cuts = n as usize);
-    number("QUIET").into_iter().for_each(|n| recipe.one_quiet_day_in = n as u64);
-    let day = number("DAY").map_or(92, |d| d as i32);
-    let snapshot = Snapshot::at(&ledger, ledger.first_day + day, 13);
-    let pairs = snapshot.pairs(2);
-    let begun = std::time::Instant::now();
-    let report = evaluate(
-        &ledger, Some(&pairs), ledger.first_day + day, 13, &recipe, &Wanted::default(),
-        || eprintln!("{:?}", begun.elapsed()),
-    )
-    .unwrap();
-    println!("day {day} {:?} {report:#?}", begun.elapsed());
-}
