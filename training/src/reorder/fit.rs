@@ -1,4 +1,5 @@
-//! Fitting: two forests on earlier cuts, calibrated on the newest completed one.
+//! Fitting: two forests on earlier cuts, calibrated on the newest completed one, which they were not
+//! fitted to; then fitted again with it.
 
 use super::{Ledger, Pair, Snapshot};
 use crate::{
@@ -10,7 +11,7 @@ use models::{
     booster::{Forest, ForestError, Objective},
     calibration::Calibrator,
     confidence::{Judged, Moved},
-    reorder::{AHEAD, FEATURES, ReorderError, ReorderModel, Scored, ahead, features, MAX_DAYS},
+    reorder::{AHEAD, FEATURES, MAX_DAYS, ReorderError, ReorderModel, Scored, ahead, features},
 };
 use thiserror::Error;
 
@@ -54,8 +55,7 @@ impl Default for Recipe {
             seed: 1,
             ..Settings::new(Objective::Binary)
         };
-        let hazard =
-            Settings { rounds: 160, learning_rate: 0.08, shrinkage: 20.0, ..settings };
+        let hazard = Settings { rounds: 160, learning_rate: 0.08, shrinkage: 20.0, ..settings };
         Self { cuts: 8, stride_days: 7, classifier: settings, hazard, one_quiet_day_in: 8 }
     }
 }
@@ -110,7 +110,7 @@ pub enum ReorderFitError {
 pub struct Fitted {
     /// Ready to run.
     pub model: ReorderModel,
-    /// Days that the forests were fitted to, newest first.
+    /// Days that the forests were fitted to in the end, newest first.
     pub cuts: Vec<i32>,
     /// The newest completed cut: the calibration's.
     pub calibrated_on: i32,
@@ -123,8 +123,10 @@ pub struct Fitted {
 }
 
 /// Fits a model for the end of `day`: nothing after it is looked at. It tells of pairs with at least
-/// `least_purchases` days of purchase, and of the next `horizon_days`. `step` is called after each
-/// of [`Recipe::cuts`] + 4 steps at most.
+/// `least_purchases` days of purchase, and of the next `horizon_days`. Forests are fitted twice: to
+/// cuts before the newest completed one, which they are then calibrated on, and with that
+/// calibration once more, the newest cut included. `step` is called after each of twice
+/// [`Recipe::cuts`] + 6 steps at most.
 ///
 /// # Errors
 /// [`ReorderFitError`]: too little is known by then.
@@ -154,39 +156,66 @@ pub fn fit(
         return Err(ReorderFitError::TooEarly { days, needed });
     };
 
-    let mut rows = Rows::new(ledger, &cuts, horizon_days, least_purchases, recipe);
-    for cut in &cuts {
-        rows.add(*cut)?;
-        step();
-    }
-    let Rows { pairs, pair_labels, days, day_labels, .. } = rows;
-    let classifier =
-        boosting::fit(&Matrix::new(pairs, FEATURES)?, &pair_labels, &recipe.classifier)?;
-    step();
-    let sampled = boosting::fit(&Matrix::new(days, FEATURES + AHEAD)?, &day_labels, &recipe.hazard)?;
-    let hazard = undo_sampling(&sampled, recipe.one_quiet_day_in)?;
-    step();
-
-    let model = |share, calibrator, categories| {
-        let forests = (classifier.clone(), hazard.clone());
+    let task = Task { ledger, horizon_days, least_purchases, recipe };
+    let forests = task.forests(&cuts, &mut step)?;
+    let known = Snapshot::at(ledger, day, horizon_days).into_categories();
+    let model = |forests, share, calibrator, categories| {
         ReorderModel::new(horizon_days as u32, forests, share, calibrator, categories)
     };
-    let known = Snapshot::at(ledger, day, horizon_days).into_categories();
-    let raw = model(0.0, Calibrator::IDENTITY, known.clone())?;
+    let raw = model(forests, 0.0, Calibrator::IDENTITY, known.clone())?;
     let seen = Seen::of(&raw, ledger, newest, least_purchases)?;
     step();
     let earlier = Seen::of(&raw, ledger, before, least_purchases)?;
     step();
     let (share, calibrator) = seen.best();
     let then = Method::Platt.fit(&earlier.scores(share), &earlier.labels);
+    let moved = Moved::between(&seen.judged(share, &then), &earlier.judged(share, &then));
+    let judged = seen.judged(share, &calibrator);
+
+    // Calibrated apart from the newest cut, the forests then learn of it, too.
+    let cuts: Vec<i32> = [newest].into_iter().chain(cuts).take(recipe.cuts).collect();
+    let forests = task.forests(&cuts, &mut step)?;
     Ok(Fitted {
-        model: model(share, calibrator.clone(), known)?,
+        model: model(forests, share, calibrator, known)?,
         calibrated_on: newest,
-        moved: Moved::between(&seen.judged(share, &then), &earlier.judged(share, &then)),
-        newest: seen.judged(share, &calibrator),
+        moved,
+        newest: judged,
         usual_days: seen.usual_days,
         cuts,
     })
+}
+
+/// What is to be learned.
+struct Task<'a> {
+    ledger: &'a Ledger,
+    horizon_days: i32,
+    least_purchases: usize,
+    recipe: &'a Recipe,
+}
+
+impl Task<'_> {
+    /// The classifier and the hazards of some cuts.
+    fn forests(
+        &self,
+        cuts: &[i32],
+        step: &mut impl FnMut(),
+    ) -> Result<(Forest, Forest), ReorderFitError> {
+        let recipe = self.recipe;
+        let mut rows =
+            Rows::new(self.ledger, cuts, self.horizon_days, self.least_purchases, recipe);
+        for cut in cuts {
+            rows.add(*cut)?;
+            step();
+        }
+        let Rows { pairs, pair_labels, days, day_labels, .. } = rows;
+        let pairs = Matrix::new(pairs, FEATURES)?;
+        let classifier = boosting::fit(&pairs, &pair_labels, &recipe.classifier)?;
+        step();
+        let days = Matrix::new(days, FEATURES + AHEAD)?;
+        let sampled = boosting::fit(&days, &day_labels, &recipe.hazard)?;
+        step();
+        Ok((classifier, undo_sampling(&sampled, recipe.one_quiet_day_in)?))
+    }
 }
 
 /// Takes back what leaving out quiet days did to the odds of a purchase: all of its log-odds rose by
@@ -302,7 +331,10 @@ impl Seen {
         let snapshot = Snapshot::at(ledger, cut, horizon_days);
         let pairs = snapshot.pairs(least);
         if pairs.is_empty() {
-            return Err(ReorderFitError::NoRows { day: cut.saturating_sub(ledger.first_day), least });
+            return Err(ReorderFitError::NoRows {
+                day: cut.saturating_sub(ledger.first_day),
+                least,
+            });
         }
         let mut seen = Self { scored: Vec::new(), labels: Vec::new(), usual_days: 0 };
         let mut days = Vec::new();

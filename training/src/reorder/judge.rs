@@ -9,7 +9,7 @@ use models::{
 use serde::Serialize;
 
 /// Steps of [`evaluate`] with the default recipe, at most.
-pub const STEPS: usize = 13;
+pub const STEPS: usize = 23;
 
 /// How a forecast at the end of a day fared. Shares and probabilities are 0 to 1; what is undefined,
 /// for want of rows, is `None`.
@@ -133,7 +133,10 @@ pub fn evaluate(
     };
     let fewest = pairs.iter().map(|pair| ledger.purchases(*pair).until(day).len()).min();
     let Some(least) = fewest else {
-        return Err(ReorderFitError::NoRows { day: day.saturating_sub(ledger.first_day), least: 1 });
+        return Err(ReorderFitError::NoRows {
+            day: day.saturating_sub(ledger.first_day),
+            least: 1,
+        });
     };
     let fitted = fit(ledger, day, observed_days, least, recipe, &mut step)?;
     let mut rows = Vec::with_capacity(pairs.len());

@@ -103,9 +103,8 @@ impl Ledger {
             let line = record.position().map_or(0, csv::Position::line);
             let field = |column: usize| record.get(column).unwrap_or_default();
             let fails = |problem: String| LedgerError::Line { line, problem };
-            let day = day_of(field(date)).ok_or_else(|| {
-                fails(format!("{:?} is no date such as 2001-02-15", field(date)))
-            })?;
+            let day = day_of(field(date))
+                .ok_or_else(|| fails(format!("{:?} is no date such as 2001-02-15", field(date))))?;
             let units = match quantity.map(field) {
                 None => 1.0,
                 Some(text) => text

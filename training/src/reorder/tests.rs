@@ -23,7 +23,11 @@ const SMALL: &str = "\u{feff}Customer,date,category,quantity\n\
     a,2001-01-05,eggs,-6\na,2001-01-06,salt,1\n";
 
 fn days(purchases: &models::reorder::Purchases) -> Vec<(i32, u32)> {
-    purchases.all().iter().map(|p| (p.day - day_number(jiff::civil::date(2001, 1, 1)), p.quantity)).collect()
+    purchases
+        .all()
+        .iter()
+        .map(|p| (p.day - day_number(jiff::civil::date(2001, 1, 1)), p.quantity))
+        .collect()
 }
 
 #[test]
@@ -45,7 +49,10 @@ fn other_headers_and_packed_files_say_the_same() {
                   \"2/3/2001\",\"7\",\"x\",\"1\",\"2\"\n";
     assert_eq!(read(tafeng).unwrap(), expected);
     // Elsewhere an amount is money.
-    assert_eq!(read("customer,date,item,amount\n7,2001-02-03,x,19.90\n7,2001-02-03,x,1\n").unwrap(), expected);
+    assert_eq!(
+        read("customer,date,item,amount\n7,2001-02-03,x,19.90\n7,2001-02-03,x,1\n").unwrap(),
+        expected
+    );
 
     let mut gzipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzipped.write_all(tafeng.as_bytes()).unwrap();
