@@ -4,8 +4,7 @@ use super::{Adaptive, Gate, Judged, Moved, Realised, Tested, Wanted, learn_then_
 use serde::Serialize;
 use std::fmt;
 
-/// The threshold of [`Gate::Strict`]: facts of Ta-Feng, where what is that sure stayed right through
-/// the season.
+/// The threshold of [`Gate::Strict`] at least: a tenth wrong, if probabilities are right.
 const VERY_SURE: f64 = 0.9;
 
 /// Whether orders are proposed.

@@ -104,8 +104,8 @@ impl Wanted {
 }
 
 impl Default for Wanted {
-    /// At most 10 % wrong, misled once in ten, judged by at least 100 (facts/retail: with fewer a
-    /// lucky run decides).
+    /// At most 10 % wrong, misled once in ten, judged by at least 100: with fewer, a lucky run
+    /// decides.
     fn default() -> Self {
         Self { wrong_share: 0.1, doubt: 0.1, least_rows: 100 }
     }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Units from which on all count alike.
 pub const LARGEST: usize = 8;
-/// How many purchases of the person's own the category's shares weigh as much as. Chosen on earlier
-/// cuts of Ta-Feng.
+/// How many purchases of the person's own the category's shares weigh as much as: found on Ta-Feng.
 const STRENGTH: f64 = 3.0;
 
 /// How often each number of units is bought: shares of 1, 2, ... [`LARGEST`] or more, which add up

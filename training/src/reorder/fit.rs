@@ -142,11 +142,11 @@ pub fn fit(
         return Err(ReorderFitError::Horizon(horizon_days));
     }
     // Whole strides back, so that all cuts and the day itself fall on one weekday.
-    let stride = recipe.stride_days.max(1);
+    let stride = recipe.stride_days.clamp(1, MAX_DAYS as i32);
     let back = (horizon_days + stride - 1) / stride * stride;
     let newest = day.saturating_sub(back);
     let earliest = ledger.first_day.saturating_add(LEAST_HISTORY_DAYS);
-    let cuts: Vec<i32> = (1..=recipe.cuts as i32)
+    let cuts: Vec<i32> = (1..=i32::try_from(recipe.cuts).unwrap_or(i32::MAX))
         .map_while(|cut| newest.checked_sub(cut.checked_mul(stride)?))
         .take_while(|cut| *cut >= earliest)
         .collect();
