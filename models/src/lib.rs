@@ -18,6 +18,7 @@ mod bundle;
 #[cfg(feature = "intent")]
 pub mod bundled;
 pub mod calibration;
+pub mod confidence;
 pub mod conversion;
 pub mod customer_base;
 #[cfg(feature = "intent")]
@@ -25,6 +26,7 @@ mod intent;
 #[cfg(feature = "intent")]
 mod manifest;
 pub mod profile;
+pub mod reorder;
 pub mod value;
 
 #[cfg(feature = "intent")]

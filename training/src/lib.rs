@@ -14,4 +14,5 @@ pub mod intent;
 pub mod metrics;
 mod minimise;
 mod onnx;
+pub mod reorder;
 pub mod tabular;

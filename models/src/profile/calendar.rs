@@ -13,20 +13,20 @@ pub(super) fn day_of(unix_ms: i64, offset_minutes: i16) -> i32 {
 }
 
 /// The nearest day that is kept.
-pub(super) fn clamp_day(day: i64) -> i32 {
+pub(crate) fn clamp_day(day: i64) -> i32 {
     // An i32 holds the bounds.
     day.clamp(-FARTHEST_DAY, FARTHEST_DAY) as i32
 }
 
 /// 0 = Monday ... 6 = Sunday.
-pub(super) fn weekday_of(day: i32) -> u8 {
+pub(crate) fn weekday_of(day: i32) -> u8 {
     // 1970-01-01 was a Thursday.
     (day + 3).rem_euclid(7) as u8
 }
 
 /// Month (1-12) and day of the month (1-31), after Howard Hinnant, "chrono-Compatible Low-Level
 /// Date Algorithms", `civil_from_days`: years that begin in March, in eras of 400.
-pub(super) fn month_and_day_of(day: i32) -> (u8, u8) {
+pub(crate) fn month_and_day_of(day: i32) -> (u8, u8) {
     /// Days of 400 Gregorian years.
     const ERA_DAYS: i32 = 146_097;
     /// From 0000-03-01 to 1970-01-01.

@@ -9,7 +9,7 @@
 //! **Invariant.** No clock and no I/O: times come with the facts and the questions.
 
 mod aggregate;
-mod calendar;
+pub(crate) mod calendar;
 mod definitions;
 mod drift;
 mod fact;

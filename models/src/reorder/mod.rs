@@ -1,0 +1,32 @@
+//! When a person needs something again, how much of it, and how sure that is.
+//!
+//! Everything is about one person and one category of goods: single products are bought too rarely
+//! to be sure of. [`Purchases`] holds what a person bought of a category and when;
+//! [`Profile`] sums it up in words. [`features`] is the one function that makes rows of numbers of
+//! it, for fitting (in `training`) and for running. [`ReorderModel`] turns a row into [`When`]: the
+//! probability that the person needs the category within any number of days. [`Amounts`] says how
+//! much.
+//!
+//! **Invariant.** Everything is counted in whole days as given; nothing asks a clock. Whatever
+//! outside numbers say, nothing here panics, and all that is kept is bounded.
+
+mod amount;
+mod category;
+mod explain;
+mod features;
+mod model;
+mod profile;
+mod purchases;
+mod when;
+
+#[cfg(test)]
+mod tests;
+
+pub use amount::{Amounts, LARGEST};
+pub use category::{Category, CategoryCounts};
+pub use explain::Language;
+pub use features::{AHEAD, FEATURES, Person, ahead, ahead_names, feature_names, features};
+pub use model::{Categories, ReorderError, ReorderModel, Scored, Subject};
+pub use profile::Profile;
+pub use purchases::{FARTHEST_DAY, MAX_PURCHASES, MAX_QUANTITY, Purchase, Purchases, weekday};
+pub use when::{MAX_DAYS, When};
