@@ -1,5 +1,6 @@
 //! `attune evaluate`: judging models on data they have not seen.
 
+mod baskets;
 mod conversion;
 mod drift;
 mod peer;
@@ -27,6 +28,7 @@ enum Model {
     Conversion(conversion::Args),
     Drift(drift::Args),
     Repeat(repeat::Repeat),
+    Baskets(baskets::Args),
 }
 
 /// Arousal on recorded people, subject by subject: 60-s windows, step 30 s, the first 5 minutes
@@ -49,6 +51,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         Model::Conversion(args) => conversion::run(&args, json),
         Model::Drift(args) => drift::run(&args, json),
         Model::Repeat(args) => repeat::run(&args, json),
+        Model::Baskets(args) => baskets::run(&args, json),
     }
 }
 

@@ -94,9 +94,8 @@ fn best(
     let mut all: Vec<Weighted> =
         others.filter(|(at, value)| value.is_finite() && Some(*at) != besides).collect();
     if count < all.len() {
-        let falling = |a: &Weighted, b: &Weighted| -> Ordering {
-            b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
-        };
+        let falling =
+            |a: &Weighted, b: &Weighted| -> Ordering { b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)) };
         all.select_nth_unstable_by(count, falling);
         all.truncate(count);
         all.sort_unstable_by_key(|(at, _)| *at);

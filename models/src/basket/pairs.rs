@@ -282,9 +282,7 @@ impl<'a> Finder<'a> {
     fn score(&mut self, history: &History, own: Option<u32>) {
         let population = self.population;
         let items = population.items();
-        for scores in
-            [&mut self.neighbours, &mut self.alike, &mut self.likeness, &mut self.tifu]
-        {
+        for scores in [&mut self.neighbours, &mut self.alike, &mut self.likeness, &mut self.tifu] {
             scores.clear(items);
         }
         let query = tifu::vector(history, &self.settings);
@@ -338,7 +336,9 @@ impl<'a> Finder<'a> {
         for (item, repeat) in items.iter().zip(&repeats) {
             found.tifu.push(self.tifu.get(*item));
             found.places.push(population.places[*item as usize]);
-            found.recency.push(own_of(*item).map_or(0.0, |own| own.count + 0.5 / (1.0 + own.since)));
+            found
+                .recency
+                .push(own_of(*item).map_or(0.0, |own| own.count + 0.5 / (1.0 + own.since)));
             found.ens.push(
                 self.tifu.get(*item) / most_tifu
                     + ENS.0 * self.neighbours.get(*item) / most_near
@@ -358,8 +358,7 @@ impl<'a> Finder<'a> {
             // One purchase has no gap yet.
             let gaps = if count > 1.0 { count - 1.0 } else { f64::NAN };
             let gap = of(|own| own.first - own.since) / gaps;
-            let days_gap =
-                of(|own| f64::from(own.last_day) - f64::from(own.first_day)) / gaps;
+            let days_gap = of(|own| f64::from(own.last_day) - f64::from(own.first_day)) / gaps;
             let days_since = own.map_or(f64::NAN, |own| history.days_since(own.last_day));
             let row: [f64; FEATURES.len()] = [
                 count,

@@ -103,9 +103,8 @@ impl Dated {
             .collect();
         let asked = (0..).zip(&self.people).filter_map(|(person, baskets)| {
             let next = baskets.iter().find(|(day, _)| (first..=end).contains(day));
-            let (_, next) = next.filter(|_| {
-                people[person as usize].baskets().len() >= LEAST_BASKETS
-            })?;
+            let (_, next) =
+                next.filter(|_| people[person as usize].baskets().len() >= LEAST_BASKETS)?;
             Some(Asked { person, next: next.clone() })
         });
         let asked = asked.collect();

@@ -81,10 +81,16 @@ pub struct Report {
     /// The method asked for, or picked.
     #[serde(flatten)]
     pub shipped: Scores,
-    /// All methods judged.
+    /// All methods judged, where more than one was.
+    #[serde(skip_serializing_if = "is_single")]
     pub methods: Vec<Scores>,
     /// What they came to one cut earlier, where one was picked by it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub validation: Vec<Scores>,
+}
+
+fn is_single(methods: &[Scores]) -> bool {
+    methods.len() == 1
 }
 
 /// How often `progress` of [`evaluate`] is called.
@@ -156,8 +162,8 @@ fn judge(
         return Err(BasketError::Nobody);
     }
     let trains = methods.contains(&Method::Rerank);
-    let before = |more| [data.cut(back + more)];
-    let reranker = trains.then(|| fit_reranker(&before(1), progress)).transpose()?;
+    let before = || [data.cut(back + 1)];
+    let reranker = trains.then(|| fit_reranker(&before(), progress)).transpose()?;
     let scorers: Vec<&dyn Scorer> = methods
         .iter()
         .map(|method| match &reranker {

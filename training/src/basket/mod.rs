@@ -14,8 +14,8 @@ mod purchases;
 #[cfg(test)]
 mod tests;
 
-pub use cut::{Asked, Cut, Data, Dated};
+pub use cut::{Asked, Cut, Data, Dated, HORIZON_DAYS};
 pub use fit::{fit_model, fit_reranker, settings};
-pub use judge::{BasketError, Choice, Report, Scores, evaluate, steps};
+pub use judge::{BasketError, Choice, Report, Scores, evaluate, judge_cut, steps};
 pub use published::{Published, PublishedError};
 pub use purchases::{Customer, Purchases, PurchasesError};

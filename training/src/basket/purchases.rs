@@ -150,9 +150,8 @@ impl Lines {
             Some(day) => *day,
             None => *self.days.entry(date.to_owned()).or_insert_with(|| day_of(date)),
         };
-        let day = day.ok_or_else(|| {
-            format!("`{date}` is no date: write YYYY-MM-DD, or month/day/year")
-        })?;
+        let day =
+            day.ok_or_else(|| format!("`{date}` is no date: write YYYY-MM-DD, or month/day/year"))?;
         if let Some(quantity) = quantity {
             let number = quantity.parse::<f64>().ok().filter(|number| number.is_finite());
             let number = number.ok_or_else(|| format!("the quantity `{quantity}` is no number"))?;
@@ -191,8 +190,9 @@ impl Lines {
             items.dedup();
             (day, items)
         };
-        let customers = self.baskets.into_iter().map(|(id, baskets)| {
-            Customer { id, baskets: baskets.into_iter().map(basket).collect() }
+        let customers = self.baskets.into_iter().map(|(id, baskets)| Customer {
+            id,
+            baskets: baskets.into_iter().map(basket).collect(),
         });
         Ok(Purchases {
             customers: customers.collect(),
