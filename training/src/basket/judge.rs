@@ -93,15 +93,17 @@ fn is_single(methods: &[Scores]) -> bool {
     methods.len() == 1
 }
 
-/// How often `progress` of [`evaluate`] is called.
+/// How often `progress` of [`evaluate`] is called, at most.
 #[must_use]
 pub fn steps(data: &Data, choice: Choice) -> u64 {
     let people = |back| data.cut(back).asked.len() as u64;
+    let taught = |back| -> u64 {
+        (0..data.lessons()).map(|number| data.lesson(back, number).asked.len() as u64).sum()
+    };
     match choice {
-        Choice::One(Method::Rerank) => people(0) + people(1),
+        Choice::One(Method::Rerank) => people(0) + taught(0),
         Choice::One(_) => people(0),
-        // Cut 1 is learned from for the one and judged by for the other.
-        Choice::Auto | Choice::All => people(0) + 2 * people(1) + people(2),
+        Choice::Auto | Choice::All => people(0) + taught(0) + people(1) + taught(1),
     }
 }
 
@@ -162,8 +164,7 @@ fn judge(
         return Err(BasketError::Nobody);
     }
     let trains = methods.contains(&Method::Rerank);
-    let before = || [data.cut(back + 1)];
-    let reranker = trains.then(|| fit_reranker(&before(), progress)).transpose()?;
+    let reranker = trains.then(|| fit_reranker(data, back, progress)).transpose()?;
     let scorers: Vec<&dyn Scorer> = methods
         .iter()
         .map(|method| match &reranker {
