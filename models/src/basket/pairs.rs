@@ -22,15 +22,14 @@ const BY_POPULARITY: usize = 25;
 const ALIKE: usize = 200;
 /// Baskets that count as just now.
 const JUST_NOW: usize = 3;
+/// Days after which a purchase counts half in `faded_days`.
+const FADE_DAYS: f64 = 14.0;
 /// Weights of ENS, found on Ta-Feng: (neighbours' mean, faded repeats) against TIFU-KNN's 1.
 const ENS: (f64, f64) = (0.3, 0.6);
 
-/// The names of a pair's features, in their order. Counts are of baskets; what is not known (when
-/// something comes that never came) is NaN.
-///
-/// None counts days, or what is popular lately: such features were worse one cut ahead in time than
-/// nothing, since no two months of a shop are alike.
-pub const FEATURES: [&str; 31] = [
+/// The names of a pair's features, in their order. Counts are of baskets unless they say days;
+/// what is not known (when something comes that never came) is NaN.
+pub const FEATURES: [&str; 38] = [
     "count",
     "since",
     "fade_90",
@@ -40,9 +39,14 @@ pub const FEATURES: [&str; 31] = [
     "own_rate",
     "due",
     "just_now",
+    "days_since",
+    "days_due",
+    "days_fade",
     "baskets",
     "basket_size",
     "person_repeats",
+    "person_days_since",
+    "person_days_gap",
     "last_basket_size",
     "distinct_items",
     "item_buys",
@@ -50,6 +54,8 @@ pub const FEATURES: [&str; 31] = [
     "item_last_share",
     "item_repeat",
     "item_repeat_share",
+    "item_recent",
+    "item_trend",
     "tifu",
     "tifu_rank",
     "tifu_relative",
@@ -104,9 +110,12 @@ struct Own {
     /// Baskets since the first and the last one with it; 0 when the last basket has it.
     first: f64,
     since: f64,
+    first_day: i32,
+    last_day: i32,
     fade_90: f64,
     fade_80: f64,
     fade_30: f64,
+    days_fade: f64,
     just_now: f64,
 }
 
@@ -119,18 +128,23 @@ fn owned(history: &History) -> Vec<(u32, Own)> {
     }
     // Stable: the baskets of an item stay in the order of time.
     pairs.sort_by_key(|(item, _)| *item);
+    let day = |since: usize| history.baskets()[all - 1 - since].day;
     let mut own: Vec<(u32, Own)> = pairs
         .chunk_by(|a, b| a.0 == b.0)
         .map(|run| {
             let (first, since) = (run[0].1, run[run.len() - 1].1);
             let fade = |kept: f64| run.iter().map(|(_, since)| kept.powi(*since as i32)).sum();
+            let days = run.iter().map(|(_, since)| -history.days_since(day(*since)) / FADE_DAYS);
             let own = Own {
                 count: run.len() as f64,
                 first: first as f64,
                 since: since as f64,
+                first_day: day(first),
+                last_day: day(since),
                 fade_90: fade(0.9),
                 fade_80: fade(0.8),
                 fade_30: fade(0.3),
+                days_fade: days.map(f64::exp2).sum(),
                 just_now: run.iter().filter(|(_, since)| *since < JUST_NOW).count() as f64,
             };
             (run[0].0, own)
@@ -149,6 +163,8 @@ struct About {
     baskets: f64,
     size: f64,
     repeats: f64,
+    days_since: f64,
+    days_gap: f64,
     last_size: f64,
     distinct: f64,
 }
@@ -163,10 +179,13 @@ impl About {
         all.dedup();
         let (first, last) = (baskets.first(), baskets.last());
         let later = bought - first.map_or(0, |basket| basket.items.len());
+        let span = first.zip(last).map(|(a, b)| f64::from(b.day) - f64::from(a.day));
         Self {
             baskets: count,
             size: bought as f64 / count,
             repeats: (bought - all.len()) as f64 / later as f64,
+            days_since: last.map_or(f64::NAN, |basket| history.days_since(basket.day)),
+            days_gap: span.map_or(f64::NAN, |span| span / (count - 1.0)),
             last_size: last.map_or(f64::NAN, |basket| basket.items.len() as f64),
             distinct: all.len() as f64,
         }
@@ -339,6 +358,8 @@ impl<'a> Finder<'a> {
             // One purchase has no gap yet.
             let gaps = if count > 1.0 { count - 1.0 } else { f64::NAN };
             let gap = of(|own| own.first - own.since) / gaps;
+            let days_gap = of(|own| f64::from(own.last_day) - f64::from(own.first_day)) / gaps;
+            let days_since = own.map_or(f64::NAN, |own| history.days_since(own.last_day));
             let row: [f64; FEATURES.len()] = [
                 count,
                 since,
@@ -349,9 +370,14 @@ impl<'a> Finder<'a> {
                 of(|own| own.count / (own.first + 1.0)),
                 since / gap,
                 own.map_or(0.0, |own| own.just_now),
+                days_since,
+                days_since / days_gap,
+                own.map_or(0.0, |own| own.days_fade),
                 about.baskets,
                 about.size,
                 about.repeats,
+                about.days_since,
+                about.days_gap,
                 about.last_size,
                 about.distinct,
                 fact.buys.ln_1p(),
@@ -359,6 +385,8 @@ impl<'a> Finder<'a> {
                 fact.last_share,
                 fact.repeat,
                 fact.repeat_share,
+                fact.recent.ln_1p(),
+                fact.recent / fact.buys,
                 found.tifu[at],
                 ranks[at],
                 found.tifu[at] / most_tifu,

@@ -40,12 +40,15 @@ fn features_by_hand() {
     check(0, "own_rate", 1.0);
     check(1, "own_rate", 1.0 / 3.0);
     check(1, "since", 2.0);
+    check(1, "days_since", 9.0);
     check(1, "due", f32::NAN);
+    check(0, "days_due", 2.0 / 3.5);
     check(3, "since", f32::NAN);
     check(3, "count", 0.0);
     check(3, "baskets", 3.0);
     check(3, "basket_size", 5.0 / 3.0);
     check(3, "person_repeats", 2.0 / 3.0);
+    check(3, "person_days_gap", 3.5);
     check(0, "tifu_rank", 0.0);
     // Item 3 is what the neighbours have most of: in both baskets of one of them.
     check(0, "ens", 1.0 + 0.3 * 0.63 / 1.63 + 0.6);

@@ -10,10 +10,9 @@ const LEAST_BASKETS: usize = 3;
 /// Days ahead that are looked at, where nothing else is asked for: those that make Ta-Feng's split.
 pub const HORIZON_DAYS: i32 = 20;
 
-/// Cuts that are learned from, where purchases have dates, and the days between them: habits are
-/// the same each week, fashions are not.
-const WEEKLY_CUTS: u8 = 5;
-const DAYS_BETWEEN: i32 = 7;
+/// Cuts that are learned from, where purchases have dates. They do not overlap: one alone teaches the
+/// fashion of its weeks (on Ta-Feng, the Chinese New Year), several teach habits.
+const LESSONS: u8 = 3;
 
 /// A person of whom the next basket is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl Data {
     #[must_use]
     pub fn cut(&self, back: u8) -> Cut {
         match self {
-            Self::Dated(dated) => dated.cut(day_of_cut(dated.last_day, dated.horizon, back)),
+            Self::Dated(dated) => dated.cut(back),
             Self::Published(files) => by_basket(files, usize::from(back)),
         }
     }
@@ -60,22 +59,16 @@ impl Data {
     #[must_use]
     pub fn lessons(&self) -> u8 {
         match self {
-            Self::Dated(_) => WEEKLY_CUTS,
+            Self::Dated(_) => LESSONS,
             Self::Published(_) => 1,
         }
     }
 
-    /// What a cut may learn from: with dates the cut before it and those of the weeks before that;
-    /// in a benchmark's files each user's previous basket and no other.
+    /// What a cut may learn from: with dates the cuts before it, the latest first; in a benchmark's
+    /// files each user's previous basket and no other.
     #[must_use]
     pub fn lesson(&self, back: u8, number: u8) -> Cut {
-        match self {
-            Self::Dated(dated) => {
-                let newest = day_of_cut(dated.last_day, dated.horizon, back.saturating_add(1));
-                dated.cut(newest.saturating_sub(DAYS_BETWEEN * i32::from(number)))
-            }
-            Self::Published(_) => self.cut(back.saturating_add(1)),
-        }
+        self.cut(back.saturating_add(1).saturating_add(number))
     }
 }
 
@@ -120,8 +113,8 @@ impl Dated {
         Self { items, people: people.collect(), last_day, horizon }
     }
 
-    /// What was known at the end of a day.
-    fn cut(&self, last: i32) -> Cut {
+    fn cut(&self, back: u8) -> Cut {
+        let last = day_of_cut(self.last_day, self.horizon, back);
         let (first, end) = (last.saturating_add(1), last.saturating_add(self.horizon));
         let people: Vec<History> = self
             .people
