@@ -212,7 +212,7 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         };
         let keys = r#"{"test": [1]}"#;
-        check("[", FUTURE, keys, "the history: EOF");
+        check("{", FUTURE, keys, "the history: EOF");
         check(r#"{"4": [[1], 2]}"#, FUTURE, keys, "the history, user `4`: invalid type");
         check(r#"{"4": [[-1],[3,-2],[-1]]}"#, FUTURE, keys, "user `4`: there is no item -2");
         check(HISTORY, r#"{"1": 3}"#, keys, "the future, user `1`");
