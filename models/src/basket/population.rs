@@ -10,8 +10,8 @@ use super::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Most people of a population. A shop with more takes a sample: neighbours of 20,000 are as good
-/// as of a million, and each question looks at all of them.
+/// Most people of a population: each question looks at all of them, so a shop with more takes a
+/// sample.
 pub const MAX_PEOPLE: usize = 1 << 20;
 /// Observations that an item's shares are pulled towards everybody's by.
 const PRIOR: f64 = 10.0;
