@@ -12,6 +12,7 @@
 //! bytes and before they are parsed; the manifest binds the network by its SHA-256. Bundles are
 //! not signed yet: until then a bundle is as trustworthy as the folder it is read from.
 
+pub mod basket;
 pub mod booster;
 #[cfg(feature = "intent")]
 mod bundle;

@@ -4,6 +4,7 @@
 //! carries a training stack. What a model needs at run time, normalisation and calibration
 //! included, comes from [`models`] and [`sdk_core`]: nothing is written twice.
 
+pub mod basket;
 pub mod boosting;
 pub mod calibrate;
 pub mod conversion;

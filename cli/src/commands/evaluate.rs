@@ -1,5 +1,6 @@
 //! `attune evaluate`: judging models on data they have not seen.
 
+mod baskets;
 mod conversion;
 mod drift;
 mod peer;
@@ -28,6 +29,7 @@ enum Model {
     Conversion(conversion::Args),
     Drift(drift::Args),
     Repeat(repeat::Repeat),
+    Baskets(baskets::Args),
     Reorder(reorder::Args),
 }
 
@@ -51,6 +53,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         Model::Conversion(args) => conversion::run(&args, json),
         Model::Drift(args) => drift::run(&args, json),
         Model::Repeat(args) => repeat::run(&args, json),
+        Model::Baskets(args) => baskets::run(&args, json),
         Model::Reorder(args) => reorder::run(&args, json),
     }
 }

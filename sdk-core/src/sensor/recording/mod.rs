@@ -29,6 +29,7 @@ use thiserror::Error;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Findings that are kept of one file; [`Opened::rejected`] counts them all.
+#[cfg(feature = "offline")]
 const MAX_FINDINGS: usize = 100;
 
 /// Kinds of recordings.
