@@ -7,7 +7,7 @@
 
 use futures::{StreamExt, stream};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use protocol::intake::CLOUDEVENTS_BATCH;
+use protocol::intake::{CLOUDEVENTS_BATCH, MAX_CART_ITEMS};
 use reqwest::{Client, Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use server::{
@@ -48,6 +48,8 @@ pub struct Basket {
     pub day: i64,
     /// Whose.
     pub customer: String,
+    /// Which of their receipts of that day: a long one is reported as several.
+    pub receipt: usize,
     /// All of it, whole units of the currency.
     pub value: f64,
     /// Product, its class, and how many.
@@ -70,7 +72,7 @@ pub fn tafeng() -> Option<PathBuf> {
 pub fn baskets(archive: &Path, one_in: u64) -> Vec<Basket> {
     let mut archive = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
     let lines = BufReader::new(archive.by_index(0).unwrap()).lines();
-    let mut found: BTreeMap<(i64, String), Basket> = BTreeMap::new();
+    let mut found: BTreeMap<(i64, String, usize), Basket> = BTreeMap::new();
     for line in lines.skip(1) {
         let line = line.unwrap();
         let cells: Vec<&str> = line.split(',').map(|cell| cell.trim_matches('"')).collect();
@@ -81,9 +83,14 @@ pub fn baskets(archive: &Path, one_in: u64) -> Vec<Basket> {
         if !number.is_multiple_of(one_in) {
             continue;
         }
-        let basket = found.entry((day_of(date), customer.to_owned())).or_insert_with(|| Basket {
-            day: day_of(date),
-            customer: customer.to_owned(),
+        let mut key = (day_of(date), customer.to_owned(), 0);
+        while found.get(&key).is_some_and(|basket| basket.items.len() >= MAX_CART_ITEMS) {
+            key.2 += 1;
+        }
+        let basket = found.entry(key).or_insert_with_key(|(day, customer, receipt)| Basket {
+            day: *day,
+            customer: customer.clone(),
+            receipt: *receipt,
             value: 0.0,
             items: Vec::new(),
         });
@@ -439,7 +446,7 @@ impl Running {
 
 /// A basket as an offline conversion.
 fn event(basket: &Basket) -> Value {
-    let Basket { day, customer, value, items } = basket;
+    let Basket { day, customer, receipt, value, items } = basket;
     let items: Vec<Value> = items
         .iter()
         .map(|(item, category, quantity)| {
@@ -447,7 +454,7 @@ fn event(basket: &Basket) -> Value {
         })
         .collect();
     json!({
-        "transaction_id": format!("{customer}-{day}"),
+        "transaction_id": format!("{customer}-{day}-{receipt}"),
         "event_timestamp": rfc3339(day * DAY_MS + NOON_MS),
         "event_name": "store_purchase",
         "conversion_value": value,

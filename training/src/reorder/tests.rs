@@ -249,7 +249,7 @@ fn labels_are_those_of_the_rows_and_a_sample_is_learned() {
 }
 
 #[test]
-#[ignore = "minutes long: the figures of the book"]
+#[ignore = "minutes long, and two bars are missed: AUC .7091, precision .740 at .22 % of the rows"]
 fn tafeng_within_a_fortnight() {
     let Some(folder) = folder() else { return };
     let (ledger, pairs, _) = tafeng(&folder);
