@@ -134,7 +134,9 @@ fn page(report: &Report) -> String {
          later weeks has been told to it by then. The rule of thumb beside it is \"who bought last \
          week buys again\", with shares known by then.\n\n\
          All weeks together: AUC {:.3} ({:.3} by the rule of thumb), log-loss {:.4} ({:.4}; {:.4} \
-         for whoever always says the share), calibration error {:.4}.\n\n\
+         for whoever always says the share), calibration error {:.4}. The data have nearly no \
+         baskets from 19 to 25 December 2000: nobody could know that before, and the weeks after it \
+         learn from it.\n\n\
          ![AUC week by week](tafeng-auc.svg)\n\n![Log-loss week by week](tafeng-log-loss.svg)\n\n\
          ![Calibration error week by week](tafeng-ece.svg)\n\n\
          | as of | people | bought | AUC | rule of thumb | log-loss | rule of thumb | ECE | that \
