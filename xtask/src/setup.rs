@@ -34,7 +34,8 @@ this Linux has no apt, so install by its own means what gives:
   * the program dbus-daemon       (Fedora: dbus-daemon, Arch: dbus)
   * the headers of libdbus-1      (Fedora: dbus-devel, Arch: dbus)
   * the program pkg-config        (Fedora: pkgconf-pkg-config, Arch: pkgconf)
-  * PostgreSQL 15 or later, for tests of the server: without it they say \"skipped\"";
+  * PostgreSQL 15 or later, for tests of the server: without it they say \"skipped\"
+  * aiosmtpd for /usr/bin/python3, for the tests of e-mail: likewise";
 
 const MACOS: &str = "\
 macOS needs nothing more than Rust and the Xcode command line tools (xcode-select --install).

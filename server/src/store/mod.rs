@@ -1,9 +1,10 @@
 //! The database: the only module that knows SQL.
 //!
-//! SQLite or PostgreSQL, every statement written once for both: places are `$1`, values are `i64`,
-//! `f64`, bytes and text. What was acknowledged survives a power cut. All writing goes through one
-//! connection, in turns, so that a check and the write it allows see the same data; turns that wait
-//! for each other share a sync of the disk. Reading has its own, read-only connections.
+//! SQLite or PostgreSQL, every statement written once for both: places are `$1`, but for long rows
+//! of values (`sql::rows`); values are `i64`, `f64`, bytes and text. What was acknowledged survives
+//! a power cut. All writing goes through one connection, in turns, so that a check and the write it
+//! allows see the same data; turns that wait for each other share a sync of the disk. Reading has
+//! its own, read-only connections.
 //!
 //! Bodies are sealed under a key of the person's own, and the keys live in a file beside: with the
 //! key, every copy of a body ends, the backups' included.
