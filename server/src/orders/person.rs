@@ -201,7 +201,7 @@ mod tests {
         let now = at("2026-11-22T12:00:00Z");
         let spent = [
             (at("2026-11-22T08:00:00Z"), Currency::EUR, 1_000),
-            (at("2026-11-22T09:00:00Z"), "USD".parse().unwrap(), 9_000),
+            (at("2026-11-22T09:00:00Z"), Currency::try_from("USD".to_owned()).unwrap(), 9_000),
             (at("2026-11-21T23:59:59Z"), Currency::EUR, 4_000),
         ];
         let allowances = wishes.allowances(&spent, now);
