@@ -1,7 +1,7 @@
 //! Each channel against a peer that speaks the protocol for real, over a socket.
 
 use super::*;
-use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
@@ -158,7 +158,7 @@ async fn provider(status: u16, answer: &'static str) -> (SocketAddr, Asked) {
         asked.lock().unwrap().push((header("content-type"), header("authorization"), body));
         (axum::http::StatusCode::from_u16(status).unwrap(), [("location", "/send")], answer)
     };
-    let router = Router::new().route("/send", post(handler)).with_state(Arc::clone(&asked));
+    let router = Router::new().fallback(handler).with_state(Arc::clone(&asked));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
