@@ -195,13 +195,20 @@ mod tests {
 
     #[test]
     fn only_installed_packages_count() {
-        let all = ["dbus", "libdbus-1-dev", "pkg-config", "postgresql", "python3-venv"];
+        let all = [
+            "dbus",
+            "libdbus-1-dev",
+            "pkg-config",
+            "postgresql",
+            "python3-aiosmtpd",
+            "python3-venv",
+        ];
         check(Use::Test, "", &all);
         check(Use::Test, "dbus-user-session installed\n", &all);
         check(
             Use::Test,
             "dbus config-files\npkg-config installed\n",
-            &["dbus", "libdbus-1-dev", "postgresql", "python3-venv"],
+            &["dbus", "libdbus-1-dev", "postgresql", "python3-aiosmtpd", "python3-venv"],
         );
     }
 
@@ -214,7 +221,7 @@ mod tests {
     #[test]
     fn any_postgresql_that_is_new_enough_will_do() {
         let rest = "dbus installed\nlibdbus-1-dev installed\npkg-config installed\n\
-            python3-venv installed\n";
+            python3-aiosmtpd installed\npython3-venv installed\n";
         let with = |line: &str| format!("{rest}{line}\n");
         check(Use::Test, &with("postgresql installed"), &[]);
         check(Use::Test, &with("postgresql-15 installed"), &[]);
