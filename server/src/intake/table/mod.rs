@@ -155,15 +155,20 @@ impl Table {
         }
     }
 
-    /// Looks at the first bytes; whether there are enough of them.
+    /// Looks at the first line; whether it is there. Part of it would not do: which delimiter is
+    /// the most frequent depends on all of it.
     fn begin(&mut self) -> Result<bool, TableError> {
         /// Of a text with two bytes a character every other byte is zero near its beginning.
         const LOOKED_AT: usize = 64;
         if self.begun {
             return Ok(true);
         }
+        /// However the bytes come, as much of a line is looked at.
+        const LONGEST_LINE: usize = MOST_RECORD_BYTES - BYTE_ORDER_MARK.len();
+        const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
         let first = self.records.peek();
-        if first.len() < LOOKED_AT && !self.ended {
+        let line_is_there = first.contains(&b'\n') || first.len() >= MOST_RECORD_BYTES;
+        if !line_is_there && !self.ended {
             return Ok(false);
         }
         let looked_at = &first[..first.len().min(LOOKED_AT)];
@@ -173,12 +178,13 @@ impl Table {
         {
             return Err(TableError::Utf16);
         }
-        if looked_at.starts_with(&[0xef, 0xbb, 0xbf]) {
-            self.records.skip(3);
+        if looked_at.starts_with(&BYTE_ORDER_MARK) {
+            self.records.skip(BYTE_ORDER_MARK.len());
         }
         if self.layout.delimiter.is_none() {
             let line = self.records.peek();
             let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = &line[..line.len().min(LONGEST_LINE)];
             let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
             let best = [b',', b';', b'\t'].into_iter().max_by_key(|d| (count(*d), *d == b','));
             self.records.set_delimiter(best.unwrap_or(b','));

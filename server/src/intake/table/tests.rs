@@ -201,6 +201,18 @@ fn it_goes_on_where_it_stopped() {
     assert_eq!(table.next_row().unwrap().as_ref(), Some(&rows[1]));
 }
 
+/// Found by fuzzing: the first piece had commas, the line had more semicolons.
+#[test]
+fn the_delimiter_is_told_from_the_whole_line_however_it_comes() {
+    let text = format!("Google Click ID,Conversion Name{}x;{}\n", ",".repeat(40), ";".repeat(60));
+    let mut whole = Table::new(Layout::classic(Scope::Conversion));
+    whole.push(text.as_bytes());
+    whole.end();
+    assert_eq!(whole.next_row().map(|_| ()), classic(text.as_bytes()).map(|_| ()));
+    let one_line = "a,".repeat(MOST_RECORD_BYTES);
+    assert!(classic(one_line.as_bytes()).is_err());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_rows_or_an_error(
