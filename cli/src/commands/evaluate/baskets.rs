@@ -19,7 +19,7 @@ use training::{
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["transactions", "history"]))]
 pub struct Args {
-    /// Purchases: CSV with columns customer,date,item[,quantity], or Ta-Feng's archive.
+    /// Purchases: CSV with columns customer, date, item and perhaps quantity, or Ta-Feng's archive.
     #[arg(long, value_name = "FILE")]
     transactions: Option<PathBuf>,
     /// The last day that is known, YYYY-MM-DD. Without it the last --horizon-days are forecast.
