@@ -1,5 +1,6 @@
 //! Where a person can be reached.
 
+use super::ChannelKind;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
@@ -35,6 +36,18 @@ pub enum Address {
     Phone(Phone),
     /// To whoever looks at this person's page or app.
     Person(Uuid),
+}
+
+impl Address {
+    /// By which channel it is reached.
+    #[must_use]
+    pub const fn kind(&self) -> ChannelKind {
+        match self {
+            Self::Email(_) => ChannelKind::Email,
+            Self::Phone(_) => ChannelKind::Sms,
+            Self::Person(_) => ChannelKind::InApp,
+        }
+    }
 }
 
 impl Email {

@@ -6,9 +6,14 @@
 //!       '------- threshold <--(explicit answers)'  --> the shop
 //! ```
 //!
-//! Values and times go in, values come out. **Invariant.** Nothing here knows a clock, a database or
-//! a network, and nothing here imports `api` or `store`.
+//! In `life`, `person`, `signing` and `threshold` values and times go in and values come out: they
+//! know no clock, no database and no network. `shop` is the way to whoever sells. Nothing here
+//! imports `api`.
 
+pub mod desk;
 pub mod life;
+pub mod person;
+pub mod shop;
 pub mod signing;
 pub mod threshold;
+pub mod wording;

@@ -47,6 +47,46 @@ pub(super) const OF_PERSON: &str = "person = $1";
 /// In the order of erasure: what refers to a row goes before it.
 pub const TABLES: &[Table] = &[
     Table {
+        name: "order_events",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person", "order_id"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("id"),
+        },
+    },
+    Table {
+        name: "orders",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: None,
+        },
+    },
+    Table {
+        name: "order_people",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "suggestions",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["id", "person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("id"),
+        },
+    },
+    Table {
         name: "forecasts",
         database: Database::Main,
         holds: Holds::Rows {

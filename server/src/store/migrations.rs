@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The last migration of each version that was handed out.
-const RELEASED: [i64; 1] = [1];
+const RELEASED: [i64; 2] = [1, 2];
 
 async fn data_of_every_release_is_kept(kind: Option<Kind>) {
     for version in RELEASED {
@@ -92,11 +92,13 @@ fn columns(schema: &str) -> BTreeMap<String, Vec<String>> {
 fn both_databases_have_the_same_tables() {
     let sqlite = concat!(
         include_str!("../../migrations/sqlite/0001_schema.sql"),
-        include_str!("../../migrations/sqlite/0002_prediction.sql")
+        include_str!("../../migrations/sqlite/0002_prediction.sql"),
+        include_str!("../../migrations/sqlite/0003_orders.sql")
     );
     let postgres = concat!(
         include_str!("../../migrations/postgres/0001_schema.sql"),
-        include_str!("../../migrations/postgres/0002_prediction.sql")
+        include_str!("../../migrations/postgres/0002_prediction.sql"),
+        include_str!("../../migrations/postgres/0003_orders.sql")
     );
     let (sqlite, postgres) = (columns(sqlite), columns(postgres));
     assert_eq!(sqlite, postgres);

@@ -29,6 +29,7 @@ mod jobs;
 mod keys;
 mod load;
 mod moment;
+mod orders;
 mod parts;
 mod predictions;
 mod profiles;
@@ -60,6 +61,7 @@ pub use jobs::Job;
 pub use keys::KEYS_FILE_NAME;
 pub(crate) use load::Load;
 pub use moment::{FRESH, Moment};
+pub use orders::{Marks, StoredOrder, StoredSuggestion};
 pub use predictions::{Closed, Foretold, Saying, Stored};
 pub use profiles::{NewProfile, SealedProfile};
 pub use read::{ReceivedEvent, Totals};
@@ -69,6 +71,7 @@ pub use retention::{Cutoffs, Expired};
 pub use seal::person_hash;
 pub use write::{Admission, EventTimes, Removed, Writing};
 
+use crate::orders::life::{EventFault, ReplayFault};
 use db::{Place, Role};
 use group::Writer;
 use keys::Keys;
@@ -144,12 +147,27 @@ pub enum StoreError {
          changed; restore both databases from backups of the same day"
     )]
     Sealed,
+    /// The events of an order are not what this version wrote.
+    #[error("the order {id} cannot be read: {fault}; restore the database from a backup")]
+    Order {
+        /// Which.
+        id: Uuid,
+        /// Which event, and why not.
+        fault: ReplayFault,
+    },
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: nothing can be sealed")]
     Random,
     /// A number that SQLite cannot hold.
     #[error("{0} is above 2^63-1, the most that the database can hold")]
     Range(&'static str),
+}
+
+impl StoreError {
+    /// That an event does not follow in an order.
+    pub(crate) const fn order(id: Uuid, index: usize, fault: EventFault) -> Self {
+        Self::Order { id, fault: ReplayFault { index, fault } }
+    }
 }
 
 /// A handle on the database; clones share its connections.
