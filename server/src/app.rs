@@ -2,7 +2,7 @@
 
 use crate::{
     conversion::Conversion, features::Features, guard::Guard, intake::Follow, live::Live, ops::Ops,
-    retention::RetentionConfig, store::Store,
+    orders::service::Orders, retention::RetentionConfig, store::Store,
 };
 use protocol::key::SigningKey;
 use std::{
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) request_timeout: Duration,
     /// Who predicts.
     pub(crate) conversion: Arc<Conversion>,
+    /// Who proposes.
+    pub(crate) orders: Arc<Orders>,
     /// Keys, limits, metrics, background work.
     pub(crate) ops: Arc<Ops>,
     /// Cancelled when the server shuts down: streams end then. That of [`Ops::tasks`].

@@ -2,10 +2,12 @@
 
 use crate::{
     conversion::ConversionConfig,
+    delivery::DeliveryConfig,
     ops::{
         limits::Rate,
         telemetry::{LogConfig, TracesConfig},
     },
+    orders::config::OrdersConfig,
     retention::RetentionConfig,
     store::{DatabaseUrl, Location},
 };
@@ -40,6 +42,10 @@ pub struct Config {
     pub authorities: Vec<String>,
     /// How conversions are predicted.
     pub conversion: ConversionConfig,
+    /// How orders are proposed.
+    pub orders: OrdersConfig,
+    /// The ways to people.
+    pub delivery: DeliveryConfig,
     /// A folder of CSV files with circumstances of places, `place,name,event_timestamp,number`: read
     /// at the start and every ten minutes.
     pub context_dir: Option<PathBuf>,
@@ -111,6 +117,8 @@ impl Default for Config {
             request_timeout_ms: DEFAULT_REQUEST_TIMEOUT_MS,
             authorities: Vec::new(),
             conversion: ConversionConfig::default(),
+            orders: OrdersConfig::default(),
+            delivery: DeliveryConfig::default(),
             context_dir: None,
             limits: LimitsConfig::default(),
             shutdown: ShutdownConfig::default(),

@@ -9,6 +9,7 @@ use crate::{
     intake::{self, Follow},
     live::Live,
     ops::{Ops, metrics::Metrics, ring::USE_EVERY},
+    orders::service::{self, Orders, OrdersError},
     retention,
     server_key::{self, ServerKeyError},
     store::{Expired, Finished, Store, StoreError},
@@ -43,6 +44,9 @@ pub enum ServerError {
     /// The models that predict cannot be used.
     #[error(transparent)]
     Conversion(#[from] LoadError),
+    /// Orders cannot be run by these settings.
+    #[error(transparent)]
+    Orders(#[from] OrdersError),
     /// The address cannot be used.
     #[error("cannot listen on {address}: {source}; choose another address or end what uses it")]
     Listen {
@@ -122,9 +126,12 @@ impl Server {
         let conversion =
             Conversion::load(&store, config.conversion, Arc::clone(&features), metrics.scoring())
                 .await?;
+        let links = server_key::links_secret(&config.data_dir)?;
+        let orders = Orders::new(config.orders, &config.delivery, &links)?;
         let ops = Ops::new(config.limits, metrics);
         let app = App::from(Shared {
             conversion: Arc::new(conversion),
+            orders: Arc::new(orders),
             live,
             follow: Arc::clone(&features) as Arc<dyn Follow>,
             features,
@@ -212,6 +219,7 @@ impl Server {
             app.ops.tasks.spawn(intake::keep_context(app.store.clone(), provider, unix_ms));
         }
         work::start(&app.ops.tasks, &app.conversion, &app.store, self.facts);
+        service::start(&app.ops.tasks, &app.orders, &app.store);
         app.ops.tasks.spawn_with(|stop| note_uses(app.clone(), stop));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let mut serving = axum::serve(self.listener, service)

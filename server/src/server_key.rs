@@ -1,4 +1,5 @@
-//! The key that the server signs chain heads with: 32 random bytes in a file of the data folder.
+//! The server's own secrets, each 32 random bytes in a file of the data folder: the key that it signs
+//! chain heads with, and the one that its links to people's pages are made with.
 
 use protocol::key::SigningKey;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -11,8 +12,10 @@ use thiserror::Error;
 
 /// The name of the key file inside the data folder.
 pub const SERVER_KEY_FILE_NAME: &str = "server-key";
-/// What is being written, until it is whole.
-const UNFINISHED_FILE_NAME: &str = "server-key.unfinished";
+/// The name of the file of the links' secret.
+const LINKS_FILE_NAME: &str = "links-key";
+/// What a name ends with while its file is being written.
+const UNFINISHED: &str = "unfinished";
 /// An Ed25519 seed (RFC 8032).
 const SEED_BYTES: usize = 32;
 
@@ -48,7 +51,21 @@ pub enum ServerKeyError {
 /// # Errors
 /// [`ServerKeyError`]. A file that is there is never replaced.
 pub fn load_or_make(folder: &Path) -> Result<SigningKey, ServerKeyError> {
-    let path = folder.join(SERVER_KEY_FILE_NAME);
+    let seed = secret(folder, SERVER_KEY_FILE_NAME)?;
+    SigningKey::from_seed(&seed).ok_or(ServerKeyError::Random)
+}
+
+/// The secret of links to people's pages, made first if there is none. Without the file links that
+/// are out already stop working, and nothing else does.
+///
+/// # Errors
+/// [`ServerKeyError`]. A file that is there is never replaced.
+pub fn links_secret(folder: &Path) -> Result<[u8; SEED_BYTES], ServerKeyError> {
+    secret(folder, LINKS_FILE_NAME)
+}
+
+fn secret(folder: &Path, name: &str) -> Result<[u8; SEED_BYTES], ServerKeyError> {
+    let path = folder.join(name);
     let failed = |source| ServerKeyError::File { path: path.clone(), source };
     let seed = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -59,15 +76,14 @@ pub fn load_or_make(folder: &Path) -> Result<SigningKey, ServerKeyError> {
     };
     let found = seed.len();
     let seed = <[u8; SEED_BYTES]>::try_from(seed);
-    let seed = seed.map_err(|_| ServerKeyError::Length { path: path.clone(), found })?;
-    SigningKey::from_seed(&seed).ok_or(ServerKeyError::Random)
+    seed.map_err(|_| ServerKeyError::Length { path: path.clone(), found })
 }
 
 /// Whole or not at all: written beside, synced, then renamed.
 fn make(folder: &Path, path: &Path) -> Result<(), ServerKeyError> {
     let mut seed = [0; SEED_BYTES];
     SystemRandom::new().fill(&mut seed).map_err(|_| ServerKeyError::Random)?;
-    let unfinished = folder.join(UNFINISHED_FILE_NAME);
+    let unfinished = path.with_extension(UNFINISHED);
     let write = || {
         let mut file = private_file(&unfinished)?;
         file.write_all(&seed)?;
@@ -103,7 +119,7 @@ mod tests {
         }
         // What a crash left unfinished is no key.
         fs::remove_file(&path).unwrap();
-        fs::write(folder.path().join(UNFINISHED_FILE_NAME), b"half").unwrap();
+        fs::write(path.with_extension(UNFINISHED), b"half").unwrap();
         assert_ne!(load_or_make(folder.path()).unwrap().public(), first);
     }
 

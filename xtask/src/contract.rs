@@ -23,7 +23,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
     allow_header_conformance,ignored_auth";
 /// Streams do not end by themselves.
 const LEFT_OUT: &str = "/live";
-const SCOPES: &str = "ingest,backfill,predict,features,identity,models,live,admin";
+const SCOPES: &str = "ingest,backfill,predict,features,orders,identity,models,live,admin";
 
 /// Builds the command, runs the server with a key of every scope, and asks.
 ///

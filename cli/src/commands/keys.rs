@@ -44,7 +44,8 @@ enum Action {
         /// What it is called.
         #[arg(long)]
         name: String,
-        /// What it may do: ingest, backfill, predict, features, identity, models, live, admin.
+        /// What it may do: ingest, backfill, predict, features, orders, identity, models,
+        /// live, admin.
         #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
         /// How long it lives [default: until it is revoked]

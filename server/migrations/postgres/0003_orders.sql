@@ -38,14 +38,41 @@ CREATE TABLE order_people (
     sealed          BYTEA NOT NULL      -- orders::person::Wishes, JSON
 );
 
--- What was not sure enough to ask for: shown on the page, and kept so that misses can be studied.
+-- What was not sure enough to ask for, when somebody's needs were last looked at.
 CREATE TABLE suggestions (
-    id           BYTEA NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    person       BYTEA NOT NULL PRIMARY KEY REFERENCES subjects (person),
+    made_unix_ms BIGINT NOT NULL,
+    nonce        BYTEA NOT NULL CHECK (length(nonce) = 12),
+    sealed       BYTEA NOT NULL         -- orders::person::Suggestion, a list, JSON
+);
+
+CREATE INDEX suggestions_by_time ON suggestions (made_unix_ms);
+
+-- What a person buys and how often: made from facts, in the transaction that stores them.
+CREATE TABLE consumption (
+    person       BYTEA NOT NULL PRIMARY KEY REFERENCES subjects (person),
+    nonce        BYTEA NOT NULL CHECK (length(nonce) = 12),
+    sealed       BYTEA NOT NULL         -- models::reorder::Consumption, JSON
+);
+
+-- What was foretold of people's needs, asked for or not and why: kept until it can be checked, and
+-- for misses to be studied.
+CREATE TABLE needs (
     person       BYTEA NOT NULL REFERENCES subjects (person),
     made_unix_ms BIGINT NOT NULL,
     nonce        BYTEA NOT NULL CHECK (length(nonce) = 12),
-    sealed       BYTEA NOT NULL         -- orders::person::Suggestion, JSON
+    sealed       BYTEA NOT NULL,        -- orders::need::Said, a list, JSON
+    PRIMARY KEY (person, made_unix_ms)
 );
 
-CREATE INDEX suggestions_by_person ON suggestions (person, made_unix_ms);
-CREATE INDEX suggestions_by_time ON suggestions (made_unix_ms);
+CREATE INDEX needs_by_time ON needs (made_unix_ms);
+
+-- What came of that, day by day: numbers about nobody.
+CREATE TABLE need_checks (
+    made_unix_ms    BIGINT NOT NULL PRIMARY KEY,
+    checked_unix_ms BIGINT NOT NULL,
+    body            TEXT NOT NULL         -- orders::outcome::Check, JSON
+);
+
+-- Profiles are made anew, for purchases are taken from facts by them.
+DELETE FROM jobs WHERE kind = 'definitions';

@@ -47,6 +47,7 @@ const COOKIE: &str = "live_session";
         (name = "people", description = "What a person can ask for"),
         (name = "intake", description = "What operators report"),
         (name = "features", description = "What is computed about people"),
+        (name = "orders", description = "What is proposed to people, and their answers"),
         (name = "keys", description = "Who may ask for the operator"),
         (name = "live", description = "What arrives, as it arrives"),
         (name = "health", description = "For whoever watches the server"),
@@ -78,7 +79,7 @@ impl Modify for Security {
             .description(Some(
                 "An operator's key, made by `attune keys create` or `POST /v1/keys`. Each endpoint \
                  names the scope that the key must have: ingest, backfill, predict, features, \
-                 identity, models, live or admin. No scope includes another.",
+                 orders, identity, models, live or admin. No scope includes another.",
             ));
         let cookie = ApiKeyValue::with_description(
             crate::live::COOKIE,

@@ -89,6 +89,21 @@ impl FromRequestParts<App> for JobId {
     }
 }
 
+/// The id of an order in the path.
+#[derive(Debug)]
+pub(crate) struct OrderId(pub(crate) Uuid);
+
+impl FromRequestParts<App> for OrderId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let invalid = || ApiError::refused(ErrorCode::Invalid, "the path takes the id of an order");
+        let id = Path::<String>::from_request_parts(parts, app).await;
+        let Path(id) = id.map_err(|_| invalid())?;
+        Uuid::parse_str(&id).map(Self).map_err(|_| invalid())
+    }
+}
+
 /// The id of a model in the path, whatever it looks like.
 #[derive(Debug)]
 pub(crate) struct ModelId(pub(crate) String);

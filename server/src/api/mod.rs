@@ -22,6 +22,7 @@ mod keys;
 mod metrics;
 mod models;
 pub(crate) mod operator;
+mod orders;
 mod people;
 mod predictions;
 mod requests;
@@ -77,6 +78,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::router())
         .merge(predictions::router())
         .merge(models::router())
+        .merge(orders::router())
         .merge(work::router())
         .merge(keys::router())
         .merge(metrics::router())

@@ -11,6 +11,7 @@
 //! **Invariant.** No address and no text of a message is in a log line or an error.
 
 mod address;
+mod config;
 mod in_app;
 mod sms;
 mod smtp;
@@ -18,6 +19,7 @@ mod smtp;
 mod tests;
 
 pub use address::{Address, AddressError, Email, Phone};
+pub use config::DeliveryConfig;
 pub use in_app::{InApp, Notice};
 pub use sms::{Sms, SmsConfig, SmsFormat};
 pub use smtp::{Smtp, SmtpConfig};

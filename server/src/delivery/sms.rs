@@ -10,7 +10,7 @@ use reqwest::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// How the fields are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ pub struct SmsConfig {
     /// How the fields are written.
     #[serde(default)]
     pub format: SmsFormat,
-    /// What is sent: names, and values in which `{to}`, `{text}` and `{id}` are filled in.
-    pub fields: BTreeMap<String, String>,
+    /// What is sent, each `name=value`; in values `{to}`, `{text}` and `{id}` are filled in.
+    pub fields: Vec<String>,
     /// The field of the answer, JSON, that names the message there.
     #[serde(default)]
     pub reference: Option<String>,
@@ -53,6 +53,8 @@ pub struct Sms {
     client: Client,
     url: Url,
     authorization: Option<HeaderValue>,
+    /// Names and values.
+    fields: Vec<(String, String)>,
     config: SmsConfig,
 }
 
@@ -76,7 +78,13 @@ impl Sms {
         if url.scheme() != "https" && !(url.scheme() == "http" && near) {
             return Err(wrong("url must begin with https://"));
         }
-        let holds = |place: &str| config.fields.values().any(|value| value.contains(place));
+        let parts = |field: &String| {
+            let (name, value) = field.split_once('=')?;
+            Some((name.trim().to_owned(), value.trim().to_owned()))
+        };
+        let fields: Option<Vec<_>> = config.fields.iter().map(parts).collect();
+        let fields = fields.ok_or_else(|| wrong("fields: write name=value"))?;
+        let holds = |place: &str| fields.iter().any(|(_, value)| value.contains(place));
         if !holds("{to}") || !holds("{text}") {
             return Err(wrong("fields must have {to} and {text} in them"));
         }
@@ -94,14 +102,14 @@ impl Sms {
         // A number must not follow a redirection to elsewhere.
         let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
         let client = client.map_err(|_| wrong("no HTTP client can be made"))?;
-        Ok(Self { client, url, authorization, config: config.clone() })
+        Ok(Self { client, url, authorization, fields, config: config.clone() })
     }
 
     fn fields(&self, to: &str, message: &Message) -> Vec<(&str, String)> {
         let id = message.id.to_string();
         let filled =
             |value: &String| fill(value, &[("{to}", to), ("{text}", &message.text), ("{id}", &id)]);
-        self.config.fields.iter().map(|(name, value)| (name.as_str(), filled(value))).collect()
+        self.fields.iter().map(|(name, value)| (name.as_str(), filled(value))).collect()
     }
 }
 
@@ -207,7 +215,7 @@ mod tests {
             url: url.to_owned(),
             authorization: None,
             format: SmsFormat::Json,
-            fields: [("to", "{to}"), ("body", text)].map(|(a, b)| (a.into(), b.into())).into(),
+            fields: vec!["to={to}".into(), format!("body={text}")],
             reference: None,
         };
         assert!(Sms::new(&config("https://sms.example/send", "{text}")).is_ok());

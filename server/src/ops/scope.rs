@@ -22,6 +22,8 @@ pub enum Scope {
     Predict,
     /// Read features.
     Features,
+    /// Read and answer orders, say what people wish of them, give out their pages.
+    Orders,
     /// Link people and take them apart.
     Identity,
     /// Train, compare and promote models.
@@ -50,22 +52,24 @@ macro_rules! names {
     )*};
 }
 
-names!(Ingest, Backfill, Predict, Features, Identity, Models, Live, Admin);
+names!(Ingest, Backfill, Predict, Features, Orders, Identity, Models, Live, Admin);
 
 /// A text that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "\"{0}\" is no scope: take ingest, backfill, predict, features, identity, models, live or admin"
+    "\"{0}\" is no scope: take ingest, backfill, predict, features, orders, identity, models, live or \
+     admin"
 )]
 pub struct UnknownScope(pub String);
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Backfill,
         Self::Predict,
         Self::Features,
+        Self::Orders,
         Self::Identity,
         Self::Models,
         Self::Live,
@@ -80,6 +84,7 @@ impl Scope {
             Self::Backfill => "backfill",
             Self::Predict => "predict",
             Self::Features => "features",
+            Self::Orders => "orders",
             Self::Identity => "identity",
             Self::Models => "models",
             Self::Live => "live",
@@ -106,7 +111,7 @@ impl FromStr for Scope {
 /// A set of scopes, in the order of [`Scope::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
-pub struct Scopes(u8);
+pub struct Scopes(u16);
 
 impl Scopes {
     /// Whether the set has a scope.
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn sets_come_back_from_text_and_json() {
-        for bits in 0..=u8::MAX {
+        for bits in 0..1 << Scope::ALL.len() {
             let set = Scopes(bits);
             assert_eq!(Scopes::parse(&set.to_string()), set);
             let json = serde_json::to_string(&set).unwrap();

@@ -150,8 +150,11 @@ impl Settings {
             let (table, name) = setting.name.rsplit_once('.').unwrap_or(("", setting.name));
             if table != section {
                 section = table;
+                let within = format!("{table}.");
+                let of_table = self.shown.iter().filter(|(name, _)| name.starts_with(&within));
+                let is_set = of_table.into_iter().any(|(_, shown)| shown.value.is_some());
                 // Writing to a String does not fail.
-                let _ = write!(text, "\n[{table}]\n");
+                let _ = write!(text, "\n{}\n", names::header(table, is_set));
             }
             let shown = self.shown.get(setting.name);
             let origin = shown.and_then(|shown| shown.origin.as_deref()).unwrap_or("default");

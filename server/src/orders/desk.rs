@@ -14,7 +14,7 @@ use super::{
         Act, Actor, Answer, Command, Current, Event, Facts, Order, Proposal, Status, Want, Wanted,
         What, Withdrawn,
     },
-    person::Wishes,
+    person::{WishFault, Wishes, WishesChange},
     shop::Shop,
     wording::{Asking, Wording},
 };
@@ -130,6 +130,36 @@ impl Desk {
         let heard = decide(&mut turn, stored, command, current, now_unix_ms).await?;
         turn.commit().await?;
         Ok(Some(heard))
+    }
+
+    /// Makes a change to what somebody wishes. Who no longer wants to be asked has no order left that
+    /// waits, by the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was changed. The fault of a change that cannot be is in the answer.
+    pub async fn wish(
+        &self,
+        store: &Store,
+        person: Uuid,
+        change: &WishesChange,
+        by: &Actor,
+        now_unix_ms: i64,
+    ) -> Result<Result<Wishes, WishFault>, StoreError> {
+        let mut turn = store.begin().await?;
+        let mut wishes: Wishes = turn.wishes(person).await?.unwrap_or_default();
+        if let Err(fault) = wishes.change(change, now_unix_ms) {
+            return Ok(Err(fault));
+        }
+        turn.put_wishes(person, &wishes, now_unix_ms).await?;
+        let because = match wishes.agreed_unix_ms {
+            None => Some(Withdrawn::Consent),
+            Some(_) => wishes.paused.then_some(Withdrawn::Paused),
+        };
+        if let Some(because) = because {
+            end_all_in(&mut turn, person, because, by, now_unix_ms).await?;
+        }
+        turn.commit().await?;
+        Ok(Ok(wishes))
     }
 
     /// Ends all orders of a person that wait, by one transaction; gives how many there were.

@@ -6,13 +6,16 @@
 //!       '------- threshold <--(explicit answers)'  --> the shop
 //! ```
 //!
-//! In `life`, `person`, `signing` and `threshold` values and times go in and values come out: they
+//! In `life`, `pass`, `person`, `signing` and `threshold` values and times go in and values come out: they
 //! know no clock, no database and no network. `shop` is the way to whoever sells. Nothing here
 //! imports `api`.
 
+pub mod config;
 pub mod desk;
 pub mod life;
+pub mod pass;
 pub mod person;
+pub(crate) mod service;
 pub mod shop;
 pub mod signing;
 pub mod threshold;

@@ -3,12 +3,13 @@
 
 use super::{
     life::{Allowance, Period},
-    threshold::Threshold,
+    threshold::{Feel, Threshold},
 };
-use crate::delivery::{Address, ChannelKind, Email, Phone};
+use crate::delivery::{Address, AddressError, ChannelKind, Email, Phone};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use protocol::offer::Currency;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use uuid::Uuid;
 
 /// The languages that people are asked in.
@@ -24,12 +25,13 @@ pub enum Language {
 }
 
 /// The most that orders may come to in a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// The time, in the person's own zone.
     pub period: Period,
-    /// In which money.
+    /// In which money: ISO 4217.
+    #[schema(value_type = String)]
     pub currency: Currency,
     /// Minor units.
     pub most_minor: i64,
@@ -138,18 +140,117 @@ fn began(period: Period, zone: &str, now_unix_ms: i64) -> i64 {
     midnight.map_or(now_unix_ms, |midnight| midnight.timestamp().as_millisecond())
 }
 
+/// What somebody wants changed about their wishes; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WishesChange {
+    /// Whether they agree to be asked at all.
+    pub agreed: Option<bool>,
+    /// Whether they want to be left alone for now.
+    pub paused: Option<bool>,
+    /// How they want to hear of it.
+    pub channel: Option<ChannelKind>,
+    /// Their e-mail address; empty: none any more.
+    #[schema(examples("ada@example.com"))]
+    pub email: Option<String>,
+    /// Their telephone number, E.164; empty: none any more.
+    #[schema(examples("+4915112345678"))]
+    pub phone: Option<String>,
+    /// In which language.
+    pub language: Option<Language>,
+    /// Their time zone, by its IANA name.
+    #[schema(examples("Europe/Berlin"))]
+    pub zone: Option<String>,
+    /// What orders may come to: all limits, in the place of those before.
+    pub limits: Option<Vec<Limit>>,
+    /// How they want to be asked.
+    pub feel: Option<Feel>,
+    /// Forget what their answers taught.
+    pub reset: bool,
+}
+
+/// Most limits of a person.
+const MOST_LIMITS: usize = 12;
+
+impl Wishes {
+    /// Makes a change.
+    ///
+    /// # Errors
+    /// What cannot be, by its name; nothing was changed then.
+    pub fn change(&mut self, change: &WishesChange, now_unix_ms: i64) -> Result<(), WishFault> {
+        let mut new = self.clone();
+        if let Some(agreed) = change.agreed {
+            new.agreed_unix_ms = agreed.then(|| self.agreed_unix_ms.unwrap_or(now_unix_ms));
+        }
+        if let Some(email) = &change.email {
+            let given = (!email.is_empty()).then(|| email.parse());
+            new.email = given.transpose().map_err(WishFault::Address)?;
+        }
+        if let Some(phone) = &change.phone {
+            let given = (!phone.is_empty()).then(|| phone.parse());
+            new.phone = given.transpose().map_err(WishFault::Address)?;
+        }
+        if let Some(zone) = &change.zone {
+            TimeZone::get(zone).map_err(|_| WishFault::Zone)?;
+            new.zone.clone_from(zone);
+        }
+        if let Some(limits) = &change.limits {
+            if limits.len() > MOST_LIMITS || limits.iter().any(|limit| limit.most_minor < 0) {
+                return Err(WishFault::Limits);
+            }
+            new.limits.clone_from(limits);
+        }
+        new.paused = change.paused.unwrap_or(new.paused);
+        new.channel = change.channel.unwrap_or(new.channel);
+        new.language = change.language.unwrap_or(new.language);
+        new.threshold.feel = change.feel.unwrap_or(new.threshold.feel);
+        if change.reset {
+            new.threshold.reset();
+        }
+        match new.channel {
+            ChannelKind::Email if new.email.is_none() => Err(WishFault::NoAddress),
+            ChannelKind::Sms if new.phone.is_none() => Err(WishFault::NoAddress),
+            _ => {
+                *self = new;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Wishes that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WishFault {
+    /// An address that is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A channel without its address.
+    #[error("the channel needs an address: give email for email, phone for sms")]
+    NoAddress,
+    /// A zone that is none.
+    #[error("zone is no time zone: give its IANA name, such as Europe/Berlin")]
+    Zone,
+    /// Limits that cannot be.
+    #[error("limits are at most {MOST_LIMITS}, none below zero")]
+    Limits,
+}
+
 /// Something that may be needed and was not asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suggestion {
     /// The category.
     pub category: String,
     /// Articles of it, the likeliest first: the shop's numbers.
     pub skus: Vec<String>,
+    /// Units that are usually bought.
+    pub quantity: u32,
     /// The calibrated probability that it is needed within the horizon.
     pub confidence: f64,
-    /// How sure it would have had to be.
-    pub threshold: f64,
+    /// How sure it would have had to be; absent where nothing would have been.
+    pub threshold: Option<f64>,
+    /// The days from now between which it is needed with probability 0.1 and 0.9.
+    pub window_days: (Option<u32>, Option<u32>),
     /// Why it was not asked for.
     pub because: Held,
     /// In words for the person.
@@ -159,7 +260,7 @@ pub struct Suggestion {
 }
 
 /// Why something was not asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Held {
     /// It was not sure enough for this person.
@@ -170,6 +271,8 @@ pub enum Held {
     Wishes,
     /// Something of the kind is being asked already, or was not long ago.
     Asked,
+    /// The shop has none of it, or gave no price.
+    Shop,
 }
 
 #[cfg(test)]
@@ -219,6 +322,35 @@ mod tests {
         assert!(wishes.may_ask());
         wishes.paused = true;
         assert!(!wishes.may_ask());
+    }
+
+    #[test]
+    fn a_change_is_whole_or_none() {
+        let mut wishes = Wishes::default();
+        let agreed = WishesChange { agreed: Some(true), ..WishesChange::default() };
+        wishes.change(&agreed, 5).unwrap();
+        wishes.change(&agreed, 9).unwrap();
+        assert_eq!(wishes.agreed_unix_ms, Some(5), "since the first time");
+        let by_mail = |email: &str| WishesChange {
+            channel: Some(ChannelKind::Email),
+            email: Some(email.to_owned()),
+            paused: Some(true),
+            ..WishesChange::default()
+        };
+        let before = wishes.clone();
+        assert_eq!(wishes.change(&by_mail(""), 9), Err(WishFault::NoAddress));
+        assert!(matches!(wishes.change(&by_mail("nobody"), 9), Err(WishFault::Address(_))));
+        let zone = WishesChange { zone: Some("no/where".into()), ..WishesChange::default() };
+        assert_eq!(wishes.change(&zone, 9), Err(WishFault::Zone));
+        let limit = Limit { period: Period::Day, currency: Currency::EUR, most_minor: -1 };
+        let limits = WishesChange { limits: Some(vec![limit]), ..WishesChange::default() };
+        assert_eq!(wishes.change(&limits, 9), Err(WishFault::Limits));
+        assert_eq!(wishes, before);
+        wishes.change(&by_mail("ada@example.com"), 9).unwrap();
+        assert!(wishes.paused && !wishes.may_ask());
+        let never = WishesChange { agreed: Some(false), ..WishesChange::default() };
+        wishes.change(&never, 9).unwrap();
+        assert_eq!(wishes.agreed_unix_ms, None);
     }
 
     #[test]

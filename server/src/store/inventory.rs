@@ -80,10 +80,30 @@ pub const TABLES: &[Table] = &[
         name: "suggestions",
         database: Database::Main,
         holds: Holds::Rows {
-            naming: &["id", "person"],
+            naming: &["person"],
             whose: OF_PERSON,
             erased: OF_PERSON,
-            sealed_to: Some("id"),
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "consumption",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
+        },
+    },
+    Table {
+        name: "needs",
+        database: Database::Main,
+        holds: Holds::Rows {
+            naming: &["person"],
+            whose: OF_PERSON,
+            erased: OF_PERSON,
+            sealed_to: Some("person"),
         },
     },
     Table {
@@ -249,6 +269,11 @@ pub const TABLES: &[Table] = &[
             "sums over everybody, by day: they stay after an erasure and end by their age; small \
              ones are not given out",
         ),
+    },
+    Table {
+        name: "need_checks",
+        database: Database::Main,
+        holds: Holds::Nothing("how often what was foretold came, day by day"),
     },
     Table {
         name: "models",

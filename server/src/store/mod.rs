@@ -61,7 +61,7 @@ pub use jobs::Job;
 pub use keys::KEYS_FILE_NAME;
 pub(crate) use load::Load;
 pub use moment::{FRESH, Moment};
-pub use orders::{Marks, StoredOrder, StoredSuggestion};
+pub use orders::{Marks, StoredOrder};
 pub use predictions::{Closed, Foretold, Saying, Stored};
 pub use profiles::{NewProfile, SealedProfile};
 pub use read::{ReceivedEvent, Totals};

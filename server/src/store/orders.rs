@@ -35,11 +35,9 @@ pub struct Marks {
     pub wanted_unix_ms: Option<i64>,
 }
 
-/// Something that was not sure enough to be asked for.
+/// What was not sure enough to be asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoredSuggestion<T> {
-    /// Its id.
-    pub id: Uuid,
+pub struct StoredSuggestions<T> {
     /// When it was made, Unix milliseconds.
     pub made_unix_ms: i64,
     /// What it says.
@@ -220,23 +218,24 @@ impl Writing {
         Ok(())
     }
 
-    /// Keeps what was not sure enough to be asked for.
+    /// Keeps what was not sure enough to be asked for, in the place of what was before.
     ///
     /// # Errors
     /// [`StoreError`]; the turn is to be dropped then.
-    pub async fn put_suggestion(
+    pub async fn put_suggestions(
         &mut self,
         person: Uuid,
         body: &impl Serialize,
         now_unix_ms: i64,
     ) -> Result<(), StoreError> {
-        let (id, key) = (Uuid::now_v7(), self.key(person).await?);
-        let sealed = key.seal(id.as_bytes(), &serde_json::to_vec(body)?)?;
+        let key = self.key(person).await?;
+        let sealed = key.seal(person.as_bytes(), &serde_json::to_vec(body)?)?;
         sqlx::query(
-            "INSERT INTO suggestions (id, person, made_unix_ms, nonce, sealed)
-             VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO suggestions (person, made_unix_ms, nonce, sealed)
+             VALUES ($1, $2, $3, $4) ON CONFLICT (person) DO UPDATE
+                 SET made_unix_ms = excluded.made_unix_ms, nonce = excluded.nonce,
+                     sealed = excluded.sealed",
         )
-        .bind(bytes(&id))
         .bind(bytes(&person))
         .bind(now_unix_ms)
         .bind(&sealed.nonce[..])
@@ -323,32 +322,26 @@ impl Store {
         key.map(|key| key.open(&person, &nonce, &sealed)).transpose()
     }
 
-    /// What was not sure enough to be asked for, the newest first.
+    /// What was not sure enough to be asked for; `None` if nothing was ever looked at.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn suggestions_of<T: DeserializeOwned>(
         &self,
         person: Uuid,
-        most: u32,
-    ) -> Result<Vec<StoredSuggestion<T>>, StoreError> {
-        let rows: Vec<(Vec<u8>, Vec<u8>, i64, Vec<u8>, Vec<u8>)> =
+    ) -> Result<Option<StoredSuggestions<T>>, StoreError> {
+        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> =
             sqlx::query_as(AssertSqlSafe(format!(
-                "SELECT id, person, made_unix_ms, nonce, sealed FROM suggestions
-                 WHERE person IN {GROUP} ORDER BY made_unix_ms DESC, id DESC LIMIT $2"
+                "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
+                 WHERE person IN {GROUP} ORDER BY made_unix_ms DESC, person LIMIT 1"
             )))
             .bind(bytes(&person))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers)
+            .fetch_optional(&self.readers)
             .await?;
-        let mut suggestions = Vec::with_capacity(rows.len());
-        for (id, person, made_unix_ms, nonce, sealed) in rows {
-            let key = self.keys.find(&person_hash(id_of(&person)?)).await?;
-            let Some(key) = key else { continue };
-            let body = key.open(&id, &nonce, &sealed)?;
-            suggestions.push(StoredSuggestion { id: id_of(&id)?, made_unix_ms, body });
-        }
-        Ok(suggestions)
+        let Some((person, made_unix_ms, nonce, sealed)) = row else { return Ok(None) };
+        let key = self.keys.find(&person_hash(id_of(&person)?)).await?;
+        let body = key.map(|key| key.open(&person, &nonce, &sealed)).transpose()?;
+        Ok(body.map(|body| StoredSuggestions { made_unix_ms, body }))
     }
 
     async fn ids(

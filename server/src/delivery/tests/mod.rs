@@ -166,12 +166,12 @@ async fn provider(status: u16, answer: &'static str) -> (SocketAddr, Asked) {
 }
 
 fn sms(address: SocketAddr, format: SmsFormat) -> Sms {
-    let fields = [("To", "{to}"), ("Body", "{text}"), ("Key", "{id}"), ("From", "Attune")];
+    let fields = ["To={to}", "Body={text}", "Key={id}", "From=Attune"];
     Sms::new(&SmsConfig {
         url: format!("http://{address}/send"),
         authorization: Some("Bearer secret".to_owned()),
         format,
-        fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        fields: fields.map(str::to_owned).to_vec(),
         reference: Some("sid".to_owned()),
     })
     .unwrap()

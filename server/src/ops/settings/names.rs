@@ -24,16 +24,15 @@ const fn list(name: &'static str, about: &'static str) -> Setting {
     Setting { name, about, secret: false, list: true }
 }
 
+const fn secret(name: &'static str, about: &'static str) -> Setting {
+    Setting { name, about, secret: true, list: false }
+}
+
 /// Every setting, in the order in which it is shown: those of a table stand together.
 pub const NAMES: &[Setting] = &[
     setting("listen", "Where to listen; port 0 takes any free one."),
     setting("data_dir", "The folder of the keys and of the embedded database; made if missing."),
-    Setting {
-        name: "database",
-        about: "The main database, if it is PostgreSQL: postgres://user@host/name.",
-        secret: true,
-        list: false,
-    },
+    secret("database", "The main database, if it is PostgreSQL: postgres://user@host/name."),
     setting(
         "request_timeout_ms",
         "How long one request may take, milliseconds; streams are exempt.",
@@ -55,6 +54,35 @@ pub const NAMES: &[Setting] = &[
     setting("conversion.training.seed", "What makes a training repeatable."),
     list("conversion.training.command", "The command that trains; empty: this program's own."),
     setting("conversion.training.limit_minutes", "After how many minutes it is given up."),
+    setting("orders.public_url", "Where people reach this server: messages have links to it."),
+    setting("orders.wording_dir", "A folder of templates that replace those of Attune."),
+    setting("orders.sweep_hours", "Hours between looks at everybody's needs; 0: only when asked."),
+    setting("orders.wrong_percent", "At most so many of a hundred proposals shall be wrong."),
+    setting("orders.cancel_cost_percent", "What a cancel costs beside an approval, percent."),
+    setting("orders.floor_percent", "Nobody is asked where the model is less sure."),
+    setting("orders.ceiling_percent", "Everybody who agreed is asked where it is this sure."),
+    setting("orders.suggestion_percent", "What is less sure is not suggested either."),
+    setting("orders.rest_days", "Days that a category rests after a cancelled or expired order."),
+    setting("orders.answer_hours", "Hours that a quote waits; then the order is cancelled."),
+    list("orders.reminder_hours", "Hours after which the person is reminded, ascending."),
+    setting("orders.grace_minutes", "Minutes in which an approval can be taken back."),
+    setting("orders.delay_days", "Days that an order can be put off by."),
+    setting("orders.page_days", "Days that the link to a person's page works for."),
+    setting("orders.checked_people", "Of how many people a sweep keeps forecasts to check."),
+    setting("orders.late_days", "Days that late purchases are waited for after the horizon."),
+    setting("orders.training.every_days", "Days between trainings; 0: only when asked."),
+    setting("orders.training.horizon_days", "How many days ahead needs are foretold."),
+    list("orders.training.command", "The command that trains; empty: this program's own."),
+    setting("orders.training.limit_minutes", "After how many minutes it is given up."),
+    setting("orders.shop.url", "The shop's service; /quote and /orders are added."),
+    secret("orders.shop.secret", "What signs requests to it: whsec_ and 24 bytes in base64."),
+    secret("delivery.email.url", "The relay: smtps://user:password@host."),
+    setting("delivery.email.from", "From whom e-mail comes: Name <name@example.com>."),
+    setting("delivery.sms.url", "The provider of text messages, https."),
+    secret("delivery.sms.authorization", "The header Authorization that it wants."),
+    setting("delivery.sms.format", "How its fields are written: json or form."),
+    list("delivery.sms.fields", "Its fields, name=value; {to}, {text} and {id} are filled in."),
+    setting("delivery.sms.reference", "The field of its answer that names the message."),
     setting("limits.key.per_second", "Requests a second of one key; 0 turns the limit off."),
     setting("limits.key.burst", "Requests at once of one key."),
     setting(
@@ -110,19 +138,27 @@ pub fn reference() -> String {
                     # command line overrides both.\n"
         .to_owned();
     let mut section = "";
+    let value = |name: &str| {
+        let all = defaults.as_ref();
+        all.and_then(|all| name.split('.').try_fold(all, |at, part| at.get(part)))
+    };
     for Setting { name, about, .. } in NAMES {
         let (table, last) = name.rsplit_once('.').unwrap_or(("", name));
         // Writing to a String does not fail.
         if table != section {
             section = table;
-            let _ = write!(text, "\n[{table}]");
+            let _ = write!(text, "\n{}", header(table, value(table).is_some()));
         }
-        let value = defaults.as_ref();
-        let value = value.and_then(|all| name.split('.').try_fold(all, |at, part| at.get(part)));
+        let value = value(name);
         let _ = match value {
             Some(value) => write!(text, "\n# {about}\n{last} = {value}\n"),
             None => write!(text, "\n# {about}\n# {last} =\n"),
         };
     }
     text
+}
+
+/// The header of a table. One that nothing is set of is only a remark: it would be half a setting.
+pub(super) fn header(table: &str, is_set: bool) -> String {
+    if is_set { format!("[{table}]") } else { format!("# [{table}]") }
 }

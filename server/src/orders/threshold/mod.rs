@@ -64,7 +64,7 @@ fn grid() -> [f64; GRID] {
 }
 
 /// How the person wants to be asked. It changes what a cancelled proposal costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Feel {
     /// Rather once too often: half the cost.
