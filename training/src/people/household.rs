@@ -1,7 +1,7 @@
 //! How one person lives and shops: what is the same for all of their categories.
 
 use super::{
-    Drift, Manner, Settings, Turn, YEAR_DAYS, catalogue::CATALOGUE, chance::Chance,
+    Drift, Manner, Person, Settings, Turn, YEAR_DAYS, catalogue::CATALOGUE, chance::Chance,
     holding::Holding, manner,
 };
 use models::reorder::weekday;
@@ -86,7 +86,7 @@ pub(super) struct Household {
 
 impl Household {
     /// The `number`-th person, and what they hold.
-    pub(super) fn new(number: u32, settings: &Settings) -> (Self, Vec<Holding>) {
+    pub(super) fn new(number: u32, settings: &Settings) -> Person {
         let all = Chance::new(settings.seed);
         // 0 is what everybody shares.
         let chance = all.of(u64::from(number) + 1);

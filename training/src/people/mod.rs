@@ -146,8 +146,11 @@ pub struct Bought {
 #[derive(Debug, Clone, PartialEq)]
 pub struct People {
     today: i32,
-    people: Vec<(Household, Vec<Holding>)>,
+    people: Vec<Person>,
 }
+
+/// One of them, and what they use.
+type Person = (Household, Vec<Holding>);
 
 impl Settings {
     /// # Errors

@@ -25,7 +25,7 @@ fn lived(people: &mut People, days: usize) -> Vec<Vec<Bought>> {
 
 /// Everybody with everything they use at some time.
 fn pairs(people: &People) -> Vec<(u32, usize)> {
-    let of = |(person, (_, holdings)): (u32, &(Household, Vec<Holding>))| {
+    let of = |(person, (_, holdings)): (u32, &Person)| {
         holdings.iter().map(|one| (person, one.category)).collect::<Vec<_>>()
     };
     (0..).zip(&people.people).flat_map(of).collect()
@@ -146,7 +146,7 @@ fn what_is_bought_is_what_is_used() {
 fn people_are_as_the_documentation_says() {
     let people = made(&settings(4_000, 6));
     let n = people.people.len() as f64;
-    let share = |is: &dyn Fn(&(Household, Vec<Holding>)) -> bool| {
+    let share = |is: &dyn Fn(&Person) -> bool| {
         people.people.iter().filter(|one| is(one)).count() as f64 / n
     };
     // Four standard errors are .032 at most.
@@ -160,7 +160,7 @@ fn people_are_as_the_documentation_says() {
     assert!(near(manner(&|m| m == Manner::Late), SHARES.late));
     assert!(near(share(&|one| one.0.size == 1), 0.42) && near(share(&|one| one.0.size == 4), 0.12));
     assert!(near(share(&|one| one.0.fond_of_offers > 0.0), 0.30));
-    let starts = |one: &(Household, Vec<Holding>)| one.1[0].days.start;
+    let starts = |one: &Person| one.1[0].days.start;
     assert!(near(share(&|one| starts(one) > FIRST_DAY), 0.20));
     for (_, holdings) in &people.people {
         assert!((3..=9).contains(&holdings.len()));
