@@ -15,5 +15,6 @@ pub mod intent;
 pub mod metrics;
 mod minimise;
 mod onnx;
+pub mod people;
 pub mod reorder;
 pub mod tabular;
