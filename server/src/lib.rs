@@ -60,6 +60,7 @@ pub use counters::{Counters, Refused};
 pub use intake::fuzzing;
 pub use intake::table;
 pub use ops::{keys, limits::Rate, scope, settings, telemetry};
+pub use orders::{model::OrdersReport, need::LEAST_PURCHASES, sweep::consumption};
 pub use retention::{FactsRetention, RetentionConfig};
 pub use server::{Monitor, Server, ServerError, serve};
 pub use server_key::{SERVER_KEY_FILE_NAME, ServerKeyError};

@@ -9,7 +9,10 @@ use crate::{
     intake::{self, Follow},
     live::Live,
     ops::{Ops, metrics::Metrics, ring::USE_EVERY},
-    orders::service::{self, Orders, OrdersError},
+    orders::{
+        service::{Ending, Orders, OrdersError},
+        work as order_work,
+    },
     retention,
     server_key::{self, ServerKeyError},
     store::{Expired, Finished, Store, StoreError},
@@ -127,13 +130,22 @@ impl Server {
             Conversion::load(&store, config.conversion, Arc::clone(&features), metrics.scoring())
                 .await?;
         let links = server_key::links_secret(&config.data_dir)?;
-        let orders = Orders::new(config.orders, &config.delivery, &links)?;
+        let follow: Arc<dyn Follow> = Arc::new(Ending(Arc::clone(&features) as Arc<dyn Follow>));
+        let orders = Orders::load(
+            &store,
+            config.orders,
+            &config.delivery,
+            features.definitions(),
+            Arc::clone(&follow),
+            &links,
+        )
+        .await?;
         let ops = Ops::new(config.limits, metrics);
         let app = App::from(Shared {
             conversion: Arc::new(conversion),
             orders: Arc::new(orders),
             live,
-            follow: Arc::clone(&features) as Arc<dyn Follow>,
+            follow,
             features,
             store,
             key,
@@ -218,8 +230,8 @@ impl Server {
             let provider = Box::new(intake::Folder::new(folder));
             app.ops.tasks.spawn(intake::keep_context(app.store.clone(), provider, unix_ms));
         }
+        order_work::start(&app.ops.tasks, &app.orders, &app.store, self.facts.clone());
         work::start(&app.ops.tasks, &app.conversion, &app.store, self.facts);
-        service::start(&app.ops.tasks, &app.orders, &app.store);
         app.ops.tasks.spawn_with(|stop| note_uses(app.clone(), stop));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let mut serving = axum::serve(self.listener, service)

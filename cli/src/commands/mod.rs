@@ -16,6 +16,7 @@ pub mod serve;
 pub mod simulate;
 pub mod train;
 pub mod train_conversion;
+pub mod train_orders;
 
 use crate::Failure;
 use models::{Bundle, IntentModel};
@@ -105,4 +106,16 @@ pub async fn asked_to_stop() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The time that `--as-of` names; now, if it is absent.
+fn time(text: Option<&str>) -> Result<i64, Failure> {
+    let Some(text) = text else { return Ok(jiff::Timestamp::now().as_millisecond()) };
+    if let Ok(unix_ms) = text.parse() {
+        return Ok(unix_ms);
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|error| {
+        format!("--as-of {text}: {error}; write 2026-11-20T17:04:05Z or Unix milliseconds")
+    })?;
+    Ok(time.as_millisecond())
 }

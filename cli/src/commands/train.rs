@@ -1,6 +1,6 @@
 //! `attune train`: fitting models.
 
-use super::train_conversion;
+use super::{train_conversion, train_orders};
 use crate::{Failure, output};
 use clap::Subcommand;
 use firmware_sim::physiology::{Script, State, session};
@@ -21,6 +21,7 @@ pub struct Args {
 enum Model {
     Intent(Intent),
     Conversion(train_conversion::Args),
+    Orders(train_orders::Args),
 }
 
 /// The intent model: states of mind from simulated people, arousal from recorded ones.
@@ -79,6 +80,7 @@ pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let args = match args.model {
         Model::Intent(args) => args,
         Model::Conversion(args) => return train_conversion::run(&args, json),
+        Model::Orders(args) => return train_orders::run(&args, json),
     };
     let (real, simulated) = args.data.load()?;
     let created = args.created.unwrap_or_else(|| jiff::Zoned::now().date().to_string());

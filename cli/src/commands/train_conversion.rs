@@ -3,7 +3,7 @@
 //! The server's scheduler runs it as a process of its own; the report that it reads is the last
 //! line on standard output.
 
-use super::tokio_runtime;
+use super::{time, tokio_runtime};
 use crate::{Failure, output};
 use models::{
     conversion::Predictor,
@@ -190,17 +190,6 @@ fn judged_from(set: &TrainingSet, judged_rows: u64) -> i64 {
     cuts.sort_unstable();
     let first = cuts.len().saturating_sub(usize::try_from(judged_rows).unwrap_or(usize::MAX));
     cuts.get(first).copied().unwrap_or(i64::MAX)
-}
-
-fn time(text: Option<&str>) -> Result<i64, Failure> {
-    let Some(text) = text else { return Ok(jiff::Timestamp::now().as_millisecond()) };
-    if let Ok(unix_ms) = text.parse() {
-        return Ok(unix_ms);
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|error| {
-        format!("--as-of {text}: {error}; write 2026-11-20T17:04:05Z or Unix milliseconds")
-    })?;
-    Ok(time.as_millisecond())
 }
 
 fn currency(text: Option<&str>, definitions: &Definitions) -> Result<Currency, Failure> {

@@ -2,7 +2,7 @@
 
 use super::Judged;
 use crate::profile::psi;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bins of equal width of the probabilities.
 const BINS: usize = 10;
@@ -14,7 +14,8 @@ const PSI: (f64, f64) = (0.1, 0.25);
 const CALIBRATION_ERROR: (f64, f64) = (0.03, 0.06);
 
 /// How far two completed cuts are apart.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Moved {
     /// Population stability index of the probabilities, over 10 bins of equal width.
     pub psi: f64,

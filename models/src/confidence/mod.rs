@@ -33,6 +33,9 @@ const STRICTEST: u32 = 99;
 /// The loosest: below, a proposal would rather be wrong than right.
 const LOOSEST: u32 = 50;
 
+/// What is less likely is never proposed, and says nothing about a threshold.
+pub const LOOSEST_PROBABILITY: f64 = LOOSEST as f64 / 100.0;
+
 /// Why a wish cannot be met by any threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum WantedError {

@@ -7,7 +7,8 @@ pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 const FARTHEST_DAY: i64 = 1_000_000;
 
 /// The day that a time is in, counted from 1970-01-01, `offset_minutes` east of Greenwich.
-pub(super) fn day_of(unix_ms: i64, offset_minutes: i16) -> i32 {
+#[must_use]
+pub fn day_of(unix_ms: i64, offset_minutes: i16) -> i32 {
     let local = unix_ms.saturating_add(i64::from(offset_minutes) * 60_000);
     clamp_day(local.div_euclid(DAY_MS))
 }

@@ -225,6 +225,12 @@ impl Definitions {
         &self.set.features
     }
 
+    /// The zone that days are counted in, minutes east of Greenwich.
+    #[must_use]
+    pub fn utc_offset_minutes(&self) -> i16 {
+        self.set.utc_offset_minutes
+    }
+
     /// The column of a feature.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<usize> {

@@ -11,10 +11,13 @@
 //! outside numbers say, nothing here panics, and all that is kept is bounded.
 
 mod amount;
+mod bundle;
 mod category;
+mod consumption;
 mod explain;
 mod features;
 mod model;
+mod need;
 mod profile;
 mod purchases;
 mod when;
@@ -22,11 +25,15 @@ mod when;
 #[cfg(test)]
 mod tests;
 
+pub use crate::profile::calendar::day_of;
 pub use amount::{Amounts, LARGEST};
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES};
 pub use category::{Category, CategoryCounts};
+pub use consumption::{Consumption, MAX_ARTICLES, MAX_CATEGORIES, Use};
 pub use explain::Language;
 pub use features::{AHEAD, FEATURES, Person, ahead, ahead_names, feature_names, features};
 pub use model::{Categories, ReorderError, ReorderModel, Scored, Subject};
+pub use need::{Need, needs};
 pub use profile::Profile;
 pub use purchases::{FARTHEST_DAY, MAX_PURCHASES, MAX_QUANTITY, Purchase, Purchases, weekday};
 pub use when::{MAX_DAYS, When};

@@ -21,6 +21,7 @@ mod intake;
 mod keys;
 mod metrics;
 mod models;
+mod needs;
 pub(crate) mod operator;
 mod orders;
 mod people;
@@ -78,6 +79,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(live::router())
         .merge(predictions::router())
         .merge(models::router())
+        .merge(needs::router())
         .merge(orders::router())
         .merge(work::router())
         .merge(keys::router())

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     app::{App, unix_ms},
     conversion::work::{SWEEP, SweepOrder, TRAINING, TrainingOrder},
+    orders::work as orders,
     store::Job,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -26,6 +27,10 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(sweep))
         .routes(routes!(start_training))
         .routes(routes!(training))
+        .routes(routes!(start_order_sweep))
+        .routes(routes!(order_sweep))
+        .routes(routes!(start_order_training))
+        .routes(routes!(order_training))
 }
 
 /// What is asked for.
@@ -160,6 +165,96 @@ async fn training(
     find(&app, TRAINING, id).await
 }
 
+/// Look at everybody's needs
+///
+/// What was foretold long enough ago is checked first. What is sure enough is proposed to its person;
+/// the rest is kept as suggestions, with the reason. The work goes on in the background.
+#[utoipa::path(post, path = "/v1/order-sweeps", tag = "orders",
+    security(("api_key" = ["orders"])),
+    responses(
+        (status = 202, description = "It was taken on", body = Work,
+            example = json!(example_waiting())),
+        (status = 409, description = "One waits or runs already", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn start_order_sweep(
+    State(app): State<App>,
+    _: Allowed<scope::Orders>,
+) -> Result<(StatusCode, Json<Work>), ApiError> {
+    run_to_end(async move { start(&app, orders::LOOK, &SweepOrder::default()).await }).await
+}
+
+/// How far a look at everybody's needs is
+#[utoipa::path(get, path = "/v1/order-sweeps/{job}", tag = "orders",
+    security(("api_key" = ["orders"])),
+    params(("job" = Uuid, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "How far it is", body = Work, example = json!({
+            "id": "01997a10-5c00-7000-8000-000000000004", "state": "done", "attempts": 1,
+            "done_unix_ms": 1_795_000_000_000_i64,
+            "result": {
+                "as_of_unix_ms": 1_794_999_960_000_i64, "model": "7d6a2f9c01b4e583",
+                "level": "proposes from 91 % on: of 412 such predictions of the newest completed \
+                    cut 6.3 % were wrong, at most 10 % are wanted",
+                "people": 10_000, "proposed": 120, "suggested": 31_200, "checked": 1,
+                "seconds": 1.4,
+            },
+        })),
+        (status = 404, description = "There is none of this id", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Not a UUID", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn order_sweep(
+    State(app): State<App>,
+    _: Allowed<scope::Orders>,
+    JobId(id): JobId,
+) -> Result<Json<Work>, ApiError> {
+    find(&app, orders::LOOK, id).await
+}
+
+/// Train a model of needs
+///
+/// As a process of its own, in the background. What comes of it serves.
+#[utoipa::path(post, path = "/v1/order-trainings", tag = "models",
+    security(("api_key" = ["models"])),
+    responses(
+        (status = 202, description = "It was taken on", body = Work,
+            example = json!(example_waiting())),
+        (status = 409, description = "One waits or runs already", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn start_order_training(
+    State(app): State<App>,
+    _: Allowed<scope::Models>,
+) -> Result<(StatusCode, Json<Work>), ApiError> {
+    let order = TrainingOrder { as_of_unix_ms: None, cause: "operator".to_owned() };
+    run_to_end(async move { start(&app, orders::TRAINING, &order).await }).await
+}
+
+/// How far a training of needs is
+#[utoipa::path(get, path = "/v1/order-trainings/{job}", tag = "models",
+    security(("api_key" = ["models"])),
+    params(("job" = Uuid, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "How far it is", body = Work, example = json!({
+            "id": "01997a10-5c00-7000-8000-000000000005", "state": "done", "attempts": 1,
+            "done_unix_ms": 1_795_000_000_000_i64,
+            "result": {"model": "7d6a2f9c01b4e583", "level": "suggestions only: ..."},
+        })),
+        (status = 404, description = "There is none of this id", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Not a UUID", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn order_training(
+    State(app): State<App>,
+    _: Allowed<scope::Models>,
+    JobId(id): JobId,
+) -> Result<Json<Work>, ApiError> {
+    find(&app, orders::TRAINING, id).await
+}
+
 /// The time asked for, if another than now may be.
 fn as_of(asked: &WorkRequest, backfill: bool) -> Result<Option<i64>, ApiError> {
     let Some(text) = &asked.as_of else { return Ok(None) };
@@ -183,11 +278,12 @@ async fn start(
     order: &impl Serialize,
 ) -> Result<(StatusCode, Json<Work>), ApiError> {
     let busy = || {
-        let detail = format!("a {kind} waits or runs already: ask again when it is done");
+        let detail = format!("another {kind} waits or runs: ask again when it is done");
         ApiError::refused(ErrorCode::Conflict, detail)
     };
     let id = app.store.add_job(kind, order, unix_ms(), false).await?.ok_or_else(busy)?;
     app.conversion.wake.all();
+    app.orders.wake_all();
     let job = app.store.job(id).await?.ok_or(ApiError::Internal("a job that was just added"))?;
     Ok((StatusCode::ACCEPTED, Json(view(job))))
 }

@@ -16,7 +16,7 @@ mod examples;
 mod mature;
 pub(crate) mod measure;
 pub(crate) mod model;
-mod process;
+pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod rule;
 mod sample;
@@ -32,6 +32,7 @@ pub use examples::{ExamplesError, Wanted, examples};
 pub use measure::{Outcome, Paired, Quality};
 pub use registry::TrainingReport;
 pub use rule::Evidence;
+pub(crate) use sample::Sample;
 
 use crate::{features::Features, ops::metrics::Scoring, store::Store};
 use registry::{Registry, RegistryError};

@@ -30,11 +30,11 @@ const NICENESS: &str = "10";
 /// Why training gave nothing.
 #[derive(Debug, Error)]
 pub(crate) enum ProcessError {
-    #[error("cannot start {program}: {source}; see conversion.training.command in the settings")]
+    #[error("cannot start {program}: {source}; see training.command in the settings")]
     Start { program: String, source: io::Error },
     #[error("training ended with {status}: {said}")]
     Failed { status: ExitStatus, said: String },
-    #[error("training took longer than {0} minutes: see conversion.training.limit_minutes")]
+    #[error("training took longer than {0} minutes: see training.limit_minutes")]
     TooLong(u64),
     #[error("the server shut down before training ended")]
     Stopped,
@@ -45,17 +45,17 @@ pub(crate) enum ProcessError {
 /// What a training process says is about files and figures; it logs by the same rules (C12).
 impl LogSafe for ProcessError {}
 
-/// The command of a training process: the one given, or this executable's own.
+/// The command of a training process: the one given, or this executable's own for a kind of model.
 ///
 /// # Errors
 /// [`ProcessError::Start`] if this executable cannot be named.
-pub(crate) fn command(given: &[String]) -> Result<Vec<String>, ProcessError> {
+pub(crate) fn command(given: &[String], kind: &str) -> Result<Vec<String>, ProcessError> {
     if !given.is_empty() {
         return Ok(given.to_vec());
     }
     let failed = |source| ProcessError::Start { program: "this executable".into(), source };
     let this = env::current_exe().map_err(failed)?;
-    let words = ["train", "conversion", "--json"].map(str::to_owned);
+    let words = ["train", kind, "--json"].map(str::to_owned);
     Ok([this.to_string_lossy().into_owned()].into_iter().chain(words).collect())
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::unix_ms,
     ops::tasks::Tasks,
+    orders::{model::ServingError, sweep::LookError},
     store::{Job, Store, StoreError},
 };
 use models::{conversion::Predictor, profile::Reference};
@@ -34,13 +35,13 @@ pub(crate) const TRAINING: &str = "training";
 
 /// How often each loop looks for work that nobody told it of.
 const SCORE_EVERY: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a job stays with whoever took it up, unless renewed.
-pub(super) const LEASE_MS: i64 = 60_000;
+pub(crate) const LEASE_MS: i64 = 60_000;
 /// How often a long job is renewed: thrice a lease.
-const RENEW_EVERY: Duration = Duration::from_secs(20);
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// Where the files of trainings are, in the data folder.
-const FOLDER: &str = "training";
+pub(crate) const FOLDER: &str = "training";
 /// What they are.
 const FILES: [&str; 2] = ["model", "champion"];
 
@@ -72,13 +73,17 @@ pub(crate) struct Source {
 
 /// Why a job failed.
 #[derive(Debug, Error)]
-enum WorkError {
+pub(crate) enum WorkError {
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]
+    Look(#[from] LookError),
+    #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Needs(#[from] ServingError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the files of the training cannot be used: {0}; is the data folder's disk full?")]
@@ -138,7 +143,7 @@ async fn train(conversion: Arc<Conversion>, store: Store, source: Source, stop: 
 }
 
 /// Waits for something to do; false once the server ends.
-async fn goes_on(bell: &Notify, every: Duration, stop: &CancellationToken) -> bool {
+pub(crate) async fn goes_on(bell: &Notify, every: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
         () = bell.notified() => true,
@@ -238,7 +243,7 @@ impl Conversion {
             tokio::fs::write(&path, bundle).await?;
             arguments.push(("--champion", path.to_string_lossy().into_owned()));
         }
-        let command = process::command(&settings.command)?;
+        let command = process::command(&settings.command, super::registry::KIND)?;
         let limit = Duration::from_secs(60 * u64::from(settings.limit_minutes));
         let said = process::run(&command, &arguments, &source.environment, limit, stop).await;
         let bundle = match &said {
@@ -290,7 +295,7 @@ impl Conversion {
 
 /// Renews a lease again and again; ends when it was lost. A busy moment of the database does not end
 /// the work of hours, as long as the lease lasts.
-async fn keep(store: &Store, job: &Job, every: Duration) -> WorkError {
+pub(crate) async fn keep(store: &Store, job: &Job, every: Duration) -> WorkError {
     let (mut wait, mut until_unix_ms) = (every, job.leased_until_unix_ms);
     loop {
         tokio::time::sleep(wait).await;
@@ -308,7 +313,11 @@ async fn keep(store: &Store, job: &Job, every: Duration) -> WorkError {
 }
 
 /// Ends a job, or gives it back to be tried again.
-async fn settle(store: &Store, job: &Job, done: Result<Value, WorkError>) -> Result<(), WorkError> {
+pub(crate) async fn settle(
+    store: &Store,
+    job: &Job,
+    done: Result<Value, WorkError>,
+) -> Result<(), WorkError> {
     let now = unix_ms();
     let error = match done {
         Ok(result) => {
@@ -320,7 +329,9 @@ async fn settle(store: &Store, job: &Job, done: Result<Value, WorkError>) -> Res
     let result = json!({ "error": error.to_string() });
     let ending = matches!(
         error,
-        WorkError::Sweep(SweepError::Stopped) | WorkError::Process(ProcessError::Stopped)
+        WorkError::Sweep(SweepError::Stopped)
+            | WorkError::Look(LookError::Stopped)
+            | WorkError::Process(ProcessError::Stopped)
     );
     match retry_at(now, job.attempts) {
         // The next server goes on at once, and has as many attempts.
@@ -332,13 +343,13 @@ async fn settle(store: &Store, job: &Job, done: Result<Value, WorkError>) -> Res
 }
 
 /// The files of one training. Dropped, it removes them: whoever loses a training is cut short.
-struct Files<'a> {
-    folder: &'a Path,
-    job: Uuid,
+pub(crate) struct Files<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) job: Uuid,
 }
 
 impl Files<'_> {
-    fn path(&self, what: &str) -> PathBuf {
+    pub(crate) fn path(&self, what: &str) -> PathBuf {
         self.folder.join(format!("{}-{what}.json", self.job))
     }
 }
@@ -353,7 +364,7 @@ impl Drop for Files<'_> {
 }
 
 /// Removes what a training left whose server was killed; what else there may be stays.
-fn remove_left(folder: &Path) {
+pub(crate) fn remove_left(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         if is_of_training(&entry.file_name().to_string_lossy())
@@ -374,7 +385,7 @@ fn is_of_training(name: &str) -> bool {
     FILES.iter().any(of)
 }
 
-async fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) async fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let size = tokio::fs::metadata(path).await?.len();
     if size > Predictor::MOST_BYTES as u64 {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the model is too large"));

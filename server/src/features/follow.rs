@@ -6,8 +6,11 @@ use crate::{
     store::{NewProfile, StoreError, Writing},
 };
 use futures::future::BoxFuture;
-use models::profile::{Fact, Profile};
-use std::collections::{BTreeMap, BTreeSet};
+use models::{
+    profile::{Fact, Profile},
+    reorder::Consumption,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 impl Follow for Features {
@@ -43,6 +46,7 @@ impl Features {
         let without = roots.iter().filter(|root| !known.contains_key(root));
         let without: Vec<Uuid> = without.chain(anew).copied().collect();
 
+        self.consume(writing, &known, new).await?;
         let mut profiles = Vec::with_capacity(roots.len() + anew.len());
         for (root, (changed_unix_ms, mut profile)) in known {
             let facts = new.get(&root).map(Vec::as_slice).unwrap_or_default();
@@ -56,7 +60,32 @@ impl Features {
         writing.put_profiles(&profiles).await
     }
 
-    /// Profiles made from all facts of groups. Those of groups without any are deleted.
+    /// Takes new purchases into what people buy, of those whose profile goes on.
+    async fn consume(
+        &self,
+        writing: &mut Writing,
+        known: &HashMap<Uuid, (i64, Profile)>,
+        new: &BTreeMap<Uuid, Vec<Fact>>,
+    ) -> Result<(), StoreError> {
+        let bought = |root: &&Uuid| {
+            new.get(root).is_some_and(|facts| facts.iter().any(|fact| fact.category.is_some()))
+        };
+        let mut roots: Vec<Uuid> = known.keys().filter(bought).copied().collect();
+        roots.sort_unstable();
+        let mut before = writing.consumption_of(&roots).await?;
+        let offset = self.definitions.utc_offset_minutes();
+        let mut changed = Vec::with_capacity(roots.len());
+        for root in roots {
+            let mut consumption = before.remove(&root).unwrap_or_default();
+            let facts = new.get(&root).into_iter().flatten();
+            if facts.fold(false, |any, fact| consumption.apply(fact, offset) || any) {
+                changed.push((root, consumption));
+            }
+        }
+        writing.put_consumption(&changed).await
+    }
+
+    /// Profiles made from all facts of groups, and what they buy, which is stored at once. Those of groups without any are deleted.
     pub(super) async fn rebuilt(
         &self,
         writing: &mut Writing,
@@ -66,6 +95,15 @@ impl Features {
         let empty: Vec<Uuid> =
             roots.iter().filter(|root| !facts.contains_key(root)).copied().collect();
         writing.remove_profiles(&empty).await?;
+        let offset = self.definitions.utc_offset_minutes();
+        let consumed = facts.iter().map(|(root, facts)| {
+            let mut consumption = Consumption::default();
+            facts.iter().for_each(|fact| {
+                consumption.apply(fact, offset);
+            });
+            (*root, consumption)
+        });
+        writing.put_consumption(&consumed.collect::<Vec<_>>()).await?;
         let made = facts.into_iter().filter_map(|(root, facts)| {
             let mut profile = Profile::new(&self.definitions);
             facts.iter().for_each(|fact| profile.apply(&self.definitions, fact));

@@ -38,4 +38,5 @@ pub use fault::Fault;
 pub(crate) use follow::{Effects, Follow};
 pub(crate) use people::{IdentityError, Person, link, resolve, split};
 pub(crate) use request::{Request, Rows};
+pub(crate) use row::transaction_key;
 pub use row::{Identifier, Kind, Refused, Row, Who};

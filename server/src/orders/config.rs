@@ -52,6 +52,9 @@ pub struct OrdersConfig {
     pub ceiling_percent: u8,
     /// What is less sure is not shown as a suggestion either.
     pub suggestion_percent: u8,
+    /// Nothing is asked for before it is more likely than not needed within so many days: as long as
+    /// an answer and a delivery take.
+    pub lead_days: u16,
     /// Days that a category is left alone after the person cancelled an order of it or let it
     /// expire.
     pub rest_days: u16,
@@ -107,7 +110,8 @@ impl Default for OrdersConfig {
             floor_percent: 30,
             ceiling_percent: 99,
             suggestion_percent: 30,
-            rest_days: 3,
+            lead_days: 3,
+            rest_days: 7,
             answer_hours: 48,
             reminder_hours: vec![24],
             grace_minutes: 30,

@@ -15,11 +15,13 @@ use super::{
         What, Withdrawn,
     },
     person::{WishFault, Wishes, WishesChange},
+    purchase,
     shop::Shop,
     wording::{Asking, Wording},
 };
 use crate::{
     delivery::{Accepted, Address, Channel, ChannelKind, DeliveryError, InApp, Message},
+    intake::Follow,
     store::{Marks, Store, StoreError, StoredOrder, Writing},
 };
 use protocol::{log, offer::Currency};
@@ -63,6 +65,7 @@ pub struct Desk {
     channels: BTreeMap<ChannelKind, Arc<dyn Channel>>,
     in_app: InApp,
     wording: Arc<Wording>,
+    follow: Option<Arc<dyn Follow>>,
 }
 
 impl Desk {
@@ -75,7 +78,18 @@ impl Desk {
         wording: Wording,
     ) -> Self {
         let channels = channels.into_iter().map(|channel| (channel.kind(), channel)).collect();
-        Self { shop, channels, in_app: InApp::default(), wording: Arc::new(wording) }
+        Self { shop, channels, in_app: InApp::default(), wording: Arc::new(wording), follow: None }
+    }
+
+    /// What is bought is a purchase like any other: it is stored as one, and followed.
+    #[must_use]
+    pub(crate) fn recording(self, follow: Arc<dyn Follow>) -> Self {
+        Self { follow: Some(follow), ..self }
+    }
+
+    /// Who sells, if anybody does.
+    pub(crate) fn shop(&self) -> Option<&dyn Shop> {
+        self.shop.as_deref()
     }
 
     /// The streams of everybody's pages.
@@ -128,6 +142,12 @@ impl Desk {
         let mut turn = store.begin().await?;
         let Some(stored) = turn.order(id).await? else { return Ok(None) };
         let heard = decide(&mut turn, stored, command, current, now_unix_ms).await?;
+        if let Some(follow) = &self.follow
+            && matches!(command.act, Act::Accepted { .. })
+            && heard.order.order.status() == Status::Fulfilled
+        {
+            purchase::record(&mut turn, &**follow, &heard.order.order, now_unix_ms).await?;
+        }
         turn.commit().await?;
         Ok(Some(heard))
     }

@@ -13,10 +13,17 @@
 pub mod config;
 pub mod desk;
 pub mod life;
+pub(crate) mod model;
+pub(crate) mod need;
+pub(crate) mod outcome;
 pub mod pass;
 pub mod person;
+mod propose;
+mod purchase;
 pub(crate) mod service;
 pub mod shop;
 pub mod signing;
+pub(crate) mod sweep;
 pub mod threshold;
 pub mod wording;
+pub(crate) mod work;

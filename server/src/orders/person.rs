@@ -265,6 +265,8 @@ pub struct Suggestion {
 pub enum Held {
     /// It was not sure enough for this person.
     Unsure,
+    /// It will be needed, but likely not in the next days.
+    Early,
     /// The model's newest record cannot support asking at all.
     Level,
     /// The person does not want to be asked.

@@ -2,8 +2,9 @@
 
 use super::{
     config::{OrdersConfig, OrdersConfigError},
-    desk::Desk,
-    life::Rules,
+    desk::{Desk, end_all_in},
+    life::{Actor, Rules, Withdrawn},
+    model::{Serving, ServingError},
     pass::Passes,
     shop::{Shop, ShopError, Webhook},
     signing::Signer,
@@ -13,18 +14,14 @@ use super::{
 use crate::{
     app::unix_ms,
     delivery::{DeliveryConfig, DeliveryError},
-    ops::tasks::Tasks,
-    store::Store,
+    intake::{Effects, Follow},
+    store::{Store, StoreError, Writing},
 };
-use models::confidence::Wanted;
-use protocol::log;
-use std::{sync::Arc, time::Duration};
+use futures::future::BoxFuture;
+use models::{confidence::Wanted, profile::Definitions, reorder};
+use std::sync::{Arc, RwLock};
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-
-/// How often the desk looks for orders whose time has come, if nobody told it of one.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Why orders cannot be run.
 #[derive(Debug, Error)]
@@ -41,6 +38,9 @@ pub enum OrdersError {
     /// The shop cannot be used.
     #[error(transparent)]
     Shop(#[from] ShopError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The orders of a running server.
@@ -57,16 +57,27 @@ pub(crate) struct Orders {
     pub(crate) passes: Passes,
     /// Told when an order wants something.
     pub(crate) wake: Notify,
+    /// Told when everybody's needs are to be looked at.
+    pub(crate) wake_look: Notify,
+    /// Told when a model is to be trained.
+    pub(crate) wake_training: Notify,
+    pub(super) serving: RwLock<Option<Arc<Serving>>>,
+    /// The zone that days are counted in, minutes east of Greenwich.
+    utc_offset_minutes: i16,
 }
 
 impl Orders {
-    /// By the settings. `secret` makes links.
+    /// By the settings, with the model that the database says is at work. `secret` makes links;
+    /// `follow` hears of what was bought.
     ///
     /// # Errors
     /// [`OrdersError`] names the setting that does not do.
-    pub(crate) fn new(
+    pub(crate) async fn load(
+        store: &Store,
         config: OrdersConfig,
         delivery: &DeliveryConfig,
+        definitions: &Definitions,
+        follow: Arc<dyn Follow>,
         secret: &[u8; 32],
     ) -> Result<Self, OrdersError> {
         let shop: Option<Arc<dyn Shop>> = match &config.shop {
@@ -76,43 +87,54 @@ impl Orders {
         let base = config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let links = base.map(|base| (base, Signer::new(secret)));
         let wording = Wording::new(config.wording_dir.as_deref(), links)?;
-        Ok(Self {
-            desk: Desk::new(shop, delivery.channels()?, wording),
+        let desk = Desk::new(shop, delivery.channels()?, wording).recording(follow);
+        let orders = Self {
+            desk,
             rules: config.rules()?,
             costs: config.costs()?,
             wanted: config.wanted()?,
             signer: Signer::new(secret),
             passes: Passes::new(secret),
             wake: Notify::new(),
+            wake_look: Notify::new(),
+            wake_training: Notify::new(),
+            serving: RwLock::default(),
+            utc_offset_minutes: definitions.utc_offset_minutes(),
             config,
-        })
+        };
+        match orders.refresh(store, unix_ms()).await {
+            Ok(()) => Ok(orders),
+            Err(ServingError::Store(error)) => Err(error.into()),
+            // `refresh` says so of what cannot be read, and goes on without.
+            Err(ServingError::Bundle(_)) => Ok(orders),
+        }
+    }
+
+    /// The day that a time is in, since 1970-01-01.
+    pub(crate) fn day_of(&self, unix_ms: i64) -> i32 {
+        reorder::day_of(unix_ms, self.utc_offset_minutes)
     }
 }
 
-/// Starts what orders need to be done for them.
-pub(crate) fn start(tasks: &Tasks, orders: &Arc<Orders>, store: &Store) {
-    let (orders, store) = (Arc::clone(orders), store.clone());
-    tasks.spawn_with(|stop| attend(orders, store, stop));
-}
+/// Hears of what is stored, and ends the orders of whom less may be known than before: who withdrew
+/// consent is not sold anything on the strength of it.
+#[derive(Debug)]
+pub(crate) struct Ending(pub(crate) Arc<dyn Follow>);
 
-/// Does what orders want, as soon as they do.
-async fn attend(orders: Arc<Orders>, store: Store, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = orders.wake.notified() => {}
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        loop {
-            match orders.desk.round(&store, unix_ms()).await {
-                Ok(0) => break,
-                Ok(_) if stop.is_cancelled() => return,
-                Ok(_) => {}
-                Err(error) => {
-                    log!(error, "orders were not attended to; tried again later", error);
-                    break;
-                }
+impl Follow for Ending {
+    fn follow<'a>(
+        &'a self,
+        writing: &'a mut Writing,
+        effects: &'a Effects,
+        now_unix_ms: i64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.0.follow(writing, effects, now_unix_ms).await?;
+            for root in &effects.forgotten {
+                let because = Withdrawn::Consent;
+                end_all_in(writing, *root, because, &Actor::Timer, now_unix_ms).await?;
             }
-        }
+            Ok(())
+        })
     }
 }

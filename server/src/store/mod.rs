@@ -29,6 +29,7 @@ mod jobs;
 mod keys;
 mod load;
 mod moment;
+mod needs;
 mod orders;
 mod parts;
 mod predictions;

@@ -12,7 +12,7 @@ use super::{
 use crate::orders::life::{Event, Order};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{AnyConnection, AssertSqlSafe};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// An order as it is stored.
@@ -322,6 +322,81 @@ impl Store {
         key.map(|key| key.open(&person, &nonce, &sealed)).transpose()
     }
 
+    /// What roots wish of orders; who never said, or was erased, is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn wishes_of<T: DeserializeOwned>(
+        &self,
+        roots: &[Uuid],
+    ) -> Result<HashMap<Uuid, T>, StoreError> {
+        let mut found = HashMap::new();
+        for some in roots.chunks(MOST_ROWS) {
+            // What was said last counts: it comes last.
+            let mut query = sqlx::query_as(AssertSqlSafe(format!(
+                "SELECT s.root, o.person, o.nonce, o.sealed FROM subjects AS s
+                 JOIN order_people AS o ON o.person = s.person WHERE s.root IN {}
+                 ORDER BY o.changed_unix_ms, o.person DESC",
+                list(1, some.len())
+            )));
+            for root in some {
+                query = query.bind(bytes(root));
+            }
+            let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
+                query.fetch_all(&self.readers).await?;
+            let people = rows.iter().map(|(_, person, ..)| id_of(person));
+            let people = people.collect::<Result<Vec<_>, _>>()?;
+            let hashes: Vec<_> = people.iter().map(|person| person_hash(*person)).collect();
+            let keys = self.keys.find_all(&hashes).await?;
+            for ((root, person, nonce, sealed), hash) in rows.iter().zip(&hashes) {
+                let Some(key) = keys.get(hash) else { continue };
+                found.insert(id_of(root)?, key.open(person, nonce, sealed)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Everybody's wishes in the order of their people, after one of them; with them the last that
+    /// was looked at, `None` at the end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn wishes_after<T: DeserializeOwned>(
+        &self,
+        after: Uuid,
+        most: u32,
+    ) -> Result<(Vec<T>, Option<Uuid>), StoreError> {
+        let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+            "SELECT person, changed_unix_ms, nonce, sealed FROM order_people WHERE person > $1
+             ORDER BY person LIMIT $2",
+        )
+        .bind(bytes(&after))
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await?;
+        let last = rows.last().map(|(person, ..)| id_of(person)).transpose()?;
+        let closed = self.closed(rows).await?;
+        Ok((closed.iter().map(super::Closed::open).collect::<Result<_, _>>()?, last))
+    }
+
+    /// How many orders made since a time are in each status.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn orders_by_status(
+        &self,
+        since_unix_ms: i64,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT status, count(*) FROM orders WHERE made_unix_ms >= $1 GROUP BY status
+             ORDER BY status",
+        )
+        .bind(since_unix_ms)
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.into_iter().map(|(status, count)| (status, count.unsigned_abs())).collect())
+    }
+
     /// What was not sure enough to be asked for; `None` if nothing was ever looked at.
     ///
     /// # Errors
@@ -330,14 +405,13 @@ impl Store {
         &self,
         person: Uuid,
     ) -> Result<Option<StoredSuggestions<T>>, StoreError> {
-        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> =
-            sqlx::query_as(AssertSqlSafe(format!(
-                "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
+        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
                  WHERE person IN {GROUP} ORDER BY made_unix_ms DESC, person LIMIT 1"
-            )))
-            .bind(bytes(&person))
-            .fetch_optional(&self.readers)
-            .await?;
+        )))
+        .bind(bytes(&person))
+        .fetch_optional(&self.readers)
+        .await?;
         let Some((person, made_unix_ms, nonce, sealed)) = row else { return Ok(None) };
         let key = self.keys.find(&person_hash(id_of(&person)?)).await?;
         let body = key.map(|key| key.open(&person, &nonce, &sealed)).transpose()?;

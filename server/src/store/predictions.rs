@@ -23,7 +23,7 @@ const NONCE_BYTES: usize = 12;
 const CURRENT: &str =
     "EXISTS (SELECT 1 FROM profiles AS p WHERE p.person = column3 AND p.nonce = column6)";
 
-/// A profile as it lies in the database, and its person's key.
+/// A profile, or what else is one row of a person, as it lies in the database, and its person's key.
 #[derive(Debug)]
 pub struct Closed {
     /// Whose: the root of a group.
@@ -44,6 +44,18 @@ pub struct Foretold {
     /// Nonces are random: that of a profile names one version of it.
     profile: [u8; NONCE_BYTES],
     sealed: Sealed,
+}
+
+impl Foretold {
+    /// Nonce and body.
+    pub(super) fn sealed(&self) -> (&[u8], &[u8]) {
+        (&self.sealed.nonce, &self.sealed.bytes)
+    }
+
+    /// The nonce of what it follows from.
+    pub(super) fn version(&self) -> &[u8] {
+        &self.profile
+    }
 }
 
 /// One version of a profile, readable or not.
@@ -168,7 +180,7 @@ impl Store {
         Ok(self.closed(row.into_iter().collect()).await?.pop())
     }
 
-    async fn closed(&self, rows: Vec<ProfileRow>) -> Result<Vec<Closed>, StoreError> {
+    pub(super) async fn closed(&self, rows: Vec<ProfileRow>) -> Result<Vec<Closed>, StoreError> {
         let people =
             rows.iter().map(|(person, ..)| id_of(person)).collect::<Result<Vec<_>, _>>()?;
         let mut keys = self.keys_of(&people).await?;

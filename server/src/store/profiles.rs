@@ -129,7 +129,7 @@ impl Writing {
     /// # Errors
     /// [`StoreError`]; the transaction is to be dropped then.
     pub async fn remove_profiles(&mut self, roots: &[Uuid]) -> Result<(), StoreError> {
-        self.delete_of(&["predictions", "profiles"], roots).await
+        self.delete_of(&["predictions", "suggestions", "consumption", "profiles"], roots).await
     }
 
     /// Deletes what models said of groups of whom less is known than before.
@@ -137,10 +137,10 @@ impl Writing {
     /// # Errors
     /// [`StoreError`]; the transaction is to be dropped then.
     pub async fn remove_said(&mut self, roots: &[Uuid]) -> Result<(), StoreError> {
-        self.delete_of(&["predictions", "forecasts"], roots).await
+        self.delete_of(&["predictions", "forecasts", "suggestions", "needs"], roots).await
     }
 
-    async fn delete_of(
+    pub(super) async fn delete_of(
         &mut self,
         tables: &[&'static str],
         roots: &[Uuid],

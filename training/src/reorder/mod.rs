@@ -8,6 +8,7 @@
 mod cut;
 mod fit;
 mod judge;
+mod kept;
 mod ledger;
 
 #[cfg(test)]

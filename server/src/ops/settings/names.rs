@@ -62,6 +62,7 @@ pub const NAMES: &[Setting] = &[
     setting("orders.floor_percent", "Nobody is asked where the model is less sure."),
     setting("orders.ceiling_percent", "Everybody who agreed is asked where it is this sure."),
     setting("orders.suggestion_percent", "What is less sure is not suggested either."),
+    setting("orders.lead_days", "Ask when it is likelier than not needed within so many days."),
     setting("orders.rest_days", "Days that a category rests after a cancelled or expired order."),
     setting("orders.answer_hours", "Hours that a quote waits; then the order is cancelled."),
     list("orders.reminder_hours", "Hours after which the person is reminded, ascending."),

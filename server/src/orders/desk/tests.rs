@@ -115,6 +115,7 @@ impl Rig {
             quote: quote.unwrap(),
             why: Why {
                 model_id: "m".to_owned(),
+                category: "coffee".into(),
                 confidence: 0.9,
                 threshold: 0.8,
                 reasons: vec!["you buy this about every 12 days".to_owned()],

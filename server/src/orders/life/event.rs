@@ -56,6 +56,8 @@ impl Actor {
 pub struct Why {
     /// The model behind it.
     pub model_id: String,
+    /// The category of goods that is needed.
+    pub category: String,
     /// The calibrated probability that it is needed, 0..=1.
     pub confidence: f64,
     /// How sure the person wanted to have it, 0..=1; never above the confidence.
@@ -88,7 +90,7 @@ impl Proposal {
     /// # Errors
     /// [`ProposalFault`] names the first thing that cannot be.
     pub fn validate(&self) -> Result<(), ProposalFault> {
-        let Why { model_id, confidence, threshold, reasons, inputs_digest } = &self.why;
+        let Why { model_id, category, confidence, threshold, reasons, inputs_digest } = &self.why;
         self.rules.validate().map_err(|what| ProposalFault::Rules { what: what.to_owned() })?;
         if ![confidence, threshold].into_iter().all(|one| (0.0..=1.0).contains(one)) {
             return Err(ProposalFault::Probability);
@@ -100,7 +102,11 @@ impl Proposal {
             return Err(ProposalFault::Reasons);
         }
         let hexadecimal = inputs_digest.bytes().all(|digit| digit.is_ascii_hexdigit());
-        if !is_text(model_id) || inputs_digest.len() != DIGEST_DIGITS || !hexadecimal {
+        if !is_text(model_id)
+            || !is_text(category)
+            || inputs_digest.len() != DIGEST_DIGITS
+            || !hexadecimal
+        {
             return Err(ProposalFault::Origin);
         }
         Ok(())

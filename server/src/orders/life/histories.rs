@@ -171,6 +171,7 @@ impl World {
                 quote: Quote::new(world.id(), Currency::EUR, lines, 100).unwrap(),
                 why: Why {
                     model_id: "m".into(),
+                    category: "coffee".into(),
                     confidence: 0.9,
                     threshold: 0.7,
                     reasons: vec!["r".into()],

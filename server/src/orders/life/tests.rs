@@ -32,6 +32,7 @@ fn proposal() -> Proposal {
         quote: first(),
         why: Why {
             model_id: "reorder-3".into(),
+            category: "coffee".into(),
             confidence: 0.91,
             threshold: 0.76,
             reasons: vec!["you buy this about every 12 days; last 11 days ago".into()],
