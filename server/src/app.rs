@@ -7,7 +7,10 @@ use crate::{
 use protocol::key::SigningKey;
 use std::{
     ops::Deref,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::sync::CancellationToken;
@@ -56,8 +59,21 @@ impl Deref for App {
     }
 }
 
+/// By how much this process's clock is ahead of the machine's, milliseconds: nothing, but in a
+/// rehearsal.
+static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+
 /// The server's wall clock, Unix milliseconds: read once a request, at its edge.
 pub(crate) fn unix_ms() -> i64 {
+    machine_unix_ms().saturating_add(AHEAD_MS.load(Ordering::Relaxed))
+}
+
+/// Sets the clock of this process, from where it goes on.
+pub(crate) fn set_clock(unix_ms: i64) {
+    AHEAD_MS.store(unix_ms.saturating_sub(machine_unix_ms()), Ordering::Relaxed);
+}
+
+fn machine_unix_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

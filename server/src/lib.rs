@@ -56,11 +56,18 @@ pub use conversion::{
     TrainingConfig, TrainingReport, Wanted, examples,
 };
 pub use counters::{Counters, Refused};
+pub use delivery::DeliveryConfig;
 #[doc(hidden)]
 pub use intake::fuzzing;
 pub use intake::table;
 pub use ops::{keys, limits::Rate, scope, settings, telemetry};
-pub use orders::{model::OrdersReport, need::LEAST_PURCHASES, sweep::consumption};
+pub use orders::{
+    config::{OrdersConfig, OrdersTrainingConfig},
+    model::OrdersReport,
+    need::LEAST_PURCHASES,
+    shop::WebhookConfig,
+    sweep::consumption,
+};
 pub use retention::{FactsRetention, RetentionConfig};
 pub use server::{Monitor, Server, ServerError, serve};
 pub use server_key::{SERVER_KEY_FILE_NAME, ServerKeyError};

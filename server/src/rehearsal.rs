@@ -1,4 +1,5 @@
-//! A server full of made-up people, for measurements: not part of what it offers.
+//! A server full of made-up people, for measurements, and a year that passes in minutes: not part of
+//! what it offers.
 
 use crate::{
     conversion::{Conversion, ConversionConfig, registry::TrainingReport, sweep::Plan},
@@ -22,6 +23,27 @@ const DAY_MS: i64 = 86_400_000;
 pub const NOW_UNIX_MS: i64 = 1_767_225_600_000;
 /// People stored in one transaction.
 const PAGE: u64 = 5_000;
+
+/// Sets the clock of every server in this process, from where it goes on: for a year that passes in
+/// minutes.
+pub fn set_clock(unix_ms: i64) {
+    crate::app::set_clock(unix_ms);
+}
+
+/// Has a server do what its orders want, without waiting for its own rounds.
+#[derive(Debug, Clone)]
+pub struct Attendant(pub(crate) crate::app::App);
+
+impl Attendant {
+    /// Does what orders want until none wants anything now.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn attend(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let never = CancellationToken::new();
+        Ok(self.0.orders.attend_all(&self.0.store, &never).await?)
+    }
+}
 
 /// Fills a fresh database with people who have a year of purchases and a month of visits.
 ///

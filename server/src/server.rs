@@ -13,6 +13,7 @@ use crate::{
         service::{Ending, Orders, OrdersError},
         work as order_work,
     },
+    rehearsal::Attendant,
     retention,
     server_key::{self, ServerKeyError},
     store::{Expired, Finished, Store, StoreError},
@@ -191,6 +192,12 @@ impl Server {
     #[must_use]
     pub fn crossings(&self) -> tokio::sync::broadcast::Receiver<Crossing> {
         self.app.conversion.crossings()
+    }
+
+    /// What has it attend to its orders, to keep while it runs: for rehearsals.
+    #[must_use]
+    pub fn attendant(&self) -> Attendant {
+        Attendant(self.app.clone())
     }
 
     /// A reader of its counters, to keep while it runs.

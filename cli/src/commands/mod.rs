@@ -14,6 +14,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod simulate;
+pub mod simulate_people;
 pub mod train;
 pub mod train_conversion;
 pub mod train_orders;

@@ -1,7 +1,8 @@
 //! `attune simulate`: wearables without hardware, on a D-Bus or as files.
 
-use super::{asked_to_stop, replay::tape, tokio_runtime};
+use super::{asked_to_stop, replay::tape, simulate_people, tokio_runtime};
 use crate::{Failure, output};
+use clap::Subcommand;
 use firmware_sim::{
     fake_bluez::{FakeBluez, SimEvent, SimulatedDevice},
     fault::FaultScript,
@@ -20,7 +21,10 @@ use tokio::sync::broadcast::error::RecvError;
 /// Serves them as a Bluetooth daemon on the D-Bus named by DBUS_SYSTEM_BUS_ADDRESS, which must be
 /// a private one; or writes a session as a folder of recordings with --out.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// A device description, TOML; may be given more than once [default: wristband and strap]. It
     /// needs a kind only: wristband, strap, polar_h10, polar_sense, healthypi_move, shimmer3_gsr.
     #[arg(long, value_name = "FILE")]
@@ -42,12 +46,20 @@ pub struct Args {
     length: f64,
 }
 
+#[derive(Debug, Subcommand)]
+enum What {
+    People(simulate_people::Args),
+}
+
 /// EDA rate of written sessions: that of an Empatica E4.
 const FILE_EDA_HZ: f64 = 4.0;
 /// The longest session that is written: a day.
 const LONGEST_S: f64 = 86_400.0;
 
 pub fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
+    if let Some(What::People(people)) = &args.what {
+        return simulate_people::run(people, json);
+    }
     if let Some(folder) = &args.out {
         return write(folder, &args, json);
     }

@@ -5,12 +5,14 @@ mod eda;
 mod hrv;
 mod reliability;
 mod repeat;
+mod series;
 
 pub use beats::{BeatsPicture, draw as draw_beats};
 pub use eda::{EdaPicture, Response, draw as draw_eda};
 pub use hrv::{HrvPicture, draw as draw_hrv};
 pub use reliability::{ReliabilityPicture, Share, draw as draw_reliability};
 pub use repeat::{RepeatPicture, draw as draw_repeat};
+pub use series::{Series, SeriesPicture, draw as draw_series};
 
 use plotters::{
     chart::{ChartBuilder, ChartContext},

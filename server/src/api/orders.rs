@@ -10,13 +10,17 @@ use crate::{
     app::{App, unix_ms},
     delivery::{Address, ChannelKind},
     orders::{
-        life::{Act, Actor, Answer, Command},
+        life::{Act, Actor, Answer, Command, Status},
         person::{Language, Limit, Suggestion, Wishes, WishesChange},
         threshold::Feel,
     },
     store::StoredOrder,
 };
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+};
 use protocol::problem::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,10 +30,13 @@ use uuid::Uuid;
 
 /// Orders of an answer: the newest.
 const MOST_ORDERS: u32 = 100;
+/// Orders of a page at most.
+const MOST_PAGE: u32 = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(orders))
+        .routes(routes!(all_orders))
         .routes(routes!(order))
         .routes(routes!(answer))
         .routes(routes!(wishes, wish))
@@ -116,6 +123,58 @@ impl OrderView {
 struct Orders {
     /// The newest first, at most 100.
     orders: Vec<OrderView>,
+}
+
+/// Orders of everybody.
+#[derive(Debug, Serialize, ToSchema)]
+struct OrdersPage {
+    /// In the order in which they were made.
+    orders: Vec<OrderView>,
+    /// Where to go on: the next `after`. Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Uuid>,
+}
+
+/// Which page of the orders.
+#[derive(Debug, PartialEq)]
+struct Which {
+    status: Option<Status>,
+    after: Uuid,
+    limit: u32,
+}
+
+impl FromRequestParts<App> for Which {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Which {
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let invalid = |what: &str| ApiError::refused(ErrorCode::Invalid, what);
+        let mut which = Self { status: None, after: Uuid::nil(), limit: MOST_ORDERS };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "status" => {
+                    let found = Status::ALL.into_iter().find(|status| status.name() == value);
+                    which.status = Some(found.ok_or_else(|| invalid("there is no such status"))?);
+                }
+                "after" => {
+                    let after = Uuid::parse_str(&value);
+                    which.after = after.map_err(|_| invalid("after is the id of an order"))?;
+                }
+                "limit" => {
+                    let limit = value.parse().ok().filter(|n| (1..=MOST_PAGE).contains(n));
+                    which.limit =
+                        limit.ok_or_else(|| invalid("limit is a whole number from 1 to 1000"))?;
+                }
+                _ => return Err(invalid("it takes status, after and limit, no others")),
+            }
+        }
+        Ok(which)
+    }
 }
 
 /// What somebody wants of an order.
@@ -221,6 +280,38 @@ async fn orders(
     let orders = app.store.orders_of(root, i64::MAX, MOST_ORDERS).await?;
     let orders = orders.iter().map(OrderView::of).collect::<Result<_, _>>()?;
     Ok(Json(Orders { orders }))
+}
+
+/// Everybody's orders, page by page
+///
+/// In the order in which they were made.
+#[utoipa::path(get, path = "/v1/orders", tag = "orders",
+    security(("api_key" = ["orders"])),
+    params(
+        ("status" = Option<String>, Query, description = "Only those that stand so: proposed, \
+            notified, modified, delayed, approved, fulfilling, fulfilled, failed, cancelled or \
+            expired"),
+        ("after" = Option<Uuid>, Query, description = "Where to go on: `next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1_000,
+            description = "Orders in a page; 100, if absent"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = OrdersPage, example = json!({
+            "orders": [OrderView::example()], "next": "01997a10-5c00-7000-8000-00000000000a",
+        })),
+        (status = 422, description = "A parameter is outside its range", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn all_orders(
+    State(app): State<App>,
+    _: Allowed<scope::Orders>,
+    which: Which,
+) -> Result<Json<OrdersPage>, ApiError> {
+    let Which { status, after, limit } = which;
+    let found = app.store.orders_after(after, status.map(Status::name), limit).await?;
+    let next = (found.len() == limit as usize).then(|| found.last().map(|one| one.order.id()));
+    let orders = found.iter().map(OrderView::of).collect::<Result<_, _>>()?;
+    Ok(Json(OrdersPage { orders, next: next.flatten() }))
 }
 
 /// An order

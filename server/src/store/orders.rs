@@ -281,6 +281,31 @@ impl Store {
         Ok(orders)
     }
 
+    /// Everybody's orders in the order of their ids, after one of them, those of a status only if one
+    /// is named.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn orders_after(
+        &self,
+        after: Uuid,
+        status: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<StoredOrder>, StoreError> {
+        let ids: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT id FROM orders WHERE id > $1 AND ($2 = '' OR status = $2) ORDER BY id LIMIT $3",
+        )
+        .bind(bytes(&after))
+        .bind(status.unwrap_or_default())
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await?;
+        let ids = ids.iter().map(|id| id_of(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut orders = self.orders(&ids).await?;
+        orders.sort_by_key(|order| order.order.id());
+        Ok(orders)
+    }
+
     /// Orders of which the time is to be looked at by now, the longest overdue first.
     ///
     /// # Errors

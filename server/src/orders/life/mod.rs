@@ -94,6 +94,20 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, in the order of the type.
+    pub const ALL: [Self; 10] = [
+        Self::Proposed,
+        Self::Notified,
+        Self::Modified,
+        Self::Approved,
+        Self::Delayed,
+        Self::Fulfilling,
+        Self::Fulfilled,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
     /// Whether nothing can follow.
     #[must_use]
     pub const fn is_end(self) -> bool {
