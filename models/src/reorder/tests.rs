@@ -212,14 +212,22 @@ fn stump(features: usize, feature: u32, threshold: f32, low: f64, high: f64) -> 
     Forest::new(Objective::Binary, features, vec![0.0], vec![tree]).unwrap()
 }
 
-fn model(hazard_share: f64) -> ReorderModel {
+/// Log-odds 3 - 2 ln(1 + purchases) + ln(1 + purchases) ln(1 + since).
+fn regression() -> LogLinear {
+    let scale = Scale::new(vec![0.0; FEATURES], vec![1.0; FEATURES], vec![0, 1]).unwrap();
+    let mut weights = vec![0.0; scale.width()];
+    (weights[0], weights[FEATURES], weights[FEATURES + 1]) = (-2.0, 1.0, 3.0);
+    LogLinear::new(scale, weights).unwrap()
+}
+
+fn model(regression_share: f64) -> ReorderModel {
     let overall = CategoryCounts::default().category(&CategoryCounts::default());
     let categories = Categories { overall, named: [].into() };
     // Likely whoever bought more than twice; on the days after the third.
     let classifier = stump(FEATURES, 0, 2.0, -2.0, 1.0);
     let hazard = stump(FEATURES + AHEAD, FEATURES as u32, 3.0, -6.0, -1.0);
-    let forests = (classifier, hazard);
-    ReorderModel::new(7, forests, hazard_share, Calibrator::IDENTITY, categories).unwrap()
+    let parts = Parts { classifier, regression: regression(), hazard };
+    ReorderModel::new(7, parts, regression_share, Calibrator::IDENTITY, categories).unwrap()
 }
 
 fn asked(model: &ReorderModel, purchases: &Purchases, day: i32) -> (When, Amounts) {
@@ -249,7 +257,7 @@ fn models_are_stored_and_damage_is_refused() {
     let text = serde_json::to_string(&model).unwrap();
     assert_eq!(serde_json::from_str::<ReorderModel>(&text).unwrap(), model);
     for (from, to) in [
-        (r#""hazard_share":0.5"#, r#""hazard_share":1.5"#),
+        (r#""regression_share":0.5"#, r#""regression_share":1.5"#),
         (r#""horizon_days":7"#, r#""horizon_days":0"#),
         (r#""features":47"#, r#""features":46"#),
     ] {

@@ -9,6 +9,9 @@ mod cut;
 mod fit;
 mod judge;
 mod ledger;
+mod loglinear;
+mod rows;
+mod seen;
 
 #[cfg(test)]
 mod tests;
