@@ -3,9 +3,9 @@
 //! Everything is about one person and one category of goods: single products are bought too rarely
 //! to be sure of. [`Purchases`] holds what a person bought of a category and when;
 //! [`Profile`] sums it up in words. [`features`] is the one function that makes rows of numbers of
-//! it, for fitting (in `training`) and for running. [`ReorderModel`] turns a row into [`When`]: the
-//! probability that the person needs the category within any number of days. [`Amounts`] says how
-//! much.
+//! it, for fitting (in `training`) and for running. [`ReorderModel`] turns a row into the probability
+//! that the person needs the category within a horizon, and into [`When`], the same for any number of
+//! days. [`Amounts`] says how much.
 //!
 //! **Invariant.** Everything is counted in whole days as given; nothing asks a clock. Whatever
 //! outside numbers say, nothing here panics, and all that is kept is bounded.
