@@ -3,9 +3,9 @@
 //! Everything is about one person and one category of goods: single products are bought too rarely
 //! to be sure of. [`Purchases`] holds what a person bought of a category and when;
 //! [`Profile`] sums it up in words. [`features`] is the one function that makes rows of numbers of
-//! it, for fitting (in `training`) and for running. [`ReorderModel`] turns a row into [`When`]: the
-//! probability that the person needs the category within any number of days. [`Amounts`] says how
-//! much.
+//! it, for fitting (in `training`) and for running. [`ReorderModel`] turns a row into the probability
+//! that the person needs the category within a horizon, and into [`When`], the same for any number of
+//! days. [`Amounts`] says how much.
 //!
 //! **Invariant.** Everything is counted in whole days as given; nothing asks a clock. Whatever
 //! outside numbers say, nothing here panics, and all that is kept is bounded.
@@ -16,6 +16,7 @@ mod category;
 mod consumption;
 mod explain;
 mod features;
+mod loglinear;
 mod model;
 mod need;
 mod profile;
@@ -32,7 +33,8 @@ pub use category::{Category, CategoryCounts};
 pub use consumption::{Consumption, MAX_ARTICLES, MAX_CATEGORIES, Use};
 pub use explain::Language;
 pub use features::{AHEAD, FEATURES, Person, ahead, ahead_names, feature_names, features};
-pub use model::{Categories, ReorderError, ReorderModel, Scored, Subject};
+pub use loglinear::{LogLinear, LogLinearError, Scale, signed_log};
+pub use model::{Categories, Parts, ReorderError, ReorderModel, Scored, Subject};
 pub use need::{Need, needs};
 pub use profile::Profile;
 pub use purchases::{FARTHEST_DAY, MAX_PURCHASES, MAX_QUANTITY, Purchase, Purchases, weekday};

@@ -1,7 +1,9 @@
-//! The model that runs: two forests, one calibration, and what everybody has in common.
+//! The model that runs: a forest and a regression for how likely, a forest for which day, one
+//! calibration, and what everybody has in common.
 
 use super::{
-    AHEAD, Amounts, Category, FEATURES, Person, Purchase, When, ahead, features, when::MAX_DAYS,
+    AHEAD, Amounts, Category, FEATURES, LogLinear, Person, Purchase, When, ahead, features,
+    when::MAX_DAYS,
 };
 use crate::{
     booster::{Forest, Objective, sigmoid},
@@ -25,8 +27,11 @@ pub enum ReorderError {
         /// Values of a row.
         expected: usize,
     },
-    /// The share of the hazards is no share.
-    #[error("the share of the hazards is {0}, not 0 to 1: train the model anew")]
+    /// A regression that asks for other values than there are.
+    #[error("the regression takes {0} values, not {FEATURES}: train the model anew")]
+    Regression(usize),
+    /// The share of the regression is no share.
+    #[error("the share of the regression is {0}, not 0 to 1: train the model anew")]
     Share(f64),
 }
 
@@ -61,14 +66,25 @@ pub struct Subject<'a> {
     pub day: i32,
 }
 
+/// What a model is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    /// Tells from [`FEATURES`] values whether a category is needed within the horizon.
+    pub classifier: Forest,
+    /// Tells the same from the same.
+    pub regression: LogLinear,
+    /// Tells from [`FEATURES`] and [`AHEAD`] values whether a day is the day if none before was.
+    pub hazard: Forest,
+}
+
 /// What `training` fits: see [`ReorderModel::when`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct ReorderModel {
     horizon_days: u32,
-    classifier: Forest,
-    hazard: Forest,
-    hazard_share: f64,
+    parts: Parts,
+    regression_share: f64,
     calibrator: Calibrator,
     categories: Categories,
 }
@@ -77,9 +93,8 @@ pub struct ReorderModel {
 #[serde(deny_unknown_fields)]
 struct Stored {
     horizon_days: u32,
-    classifier: Forest,
-    hazard: Forest,
-    hazard_share: f64,
+    parts: Parts,
+    regression_share: f64,
     calibrator: Calibrator,
     categories: Categories,
 }
@@ -88,50 +103,49 @@ impl TryFrom<Stored> for ReorderModel {
     type Error = ReorderError;
 
     fn try_from(s: Stored) -> Result<Self, ReorderError> {
-        let forests = (s.classifier, s.hazard);
-        Self::new(s.horizon_days, forests, s.hazard_share, s.calibrator, s.categories)
+        Self::new(s.horizon_days, s.parts, s.regression_share, s.calibrator, s.categories)
     }
 }
 
 impl From<ReorderModel> for Stored {
     fn from(model: ReorderModel) -> Self {
-        let ReorderModel { horizon_days, classifier, hazard, hazard_share, calibrator, categories } =
-            model;
-        Self { horizon_days, classifier, hazard, hazard_share, calibrator, categories }
+        let ReorderModel { horizon_days, parts, regression_share, calibrator, categories } = model;
+        Self { horizon_days, parts, regression_share, calibrator, categories }
     }
 }
 
 impl ReorderModel {
-    /// Puts a model together. `forests` are the classifier, which tells from [`FEATURES`] values
-    /// whether a category is needed within `horizon_days`, and the hazards, which tell from
-    /// [`FEATURES`] and [`AHEAD`] values whether a day is the day if none before was.
-    /// `hazard_share`, 0 to 1, is the weight of the hazards' log-odds beside the classifier's;
-    /// `calibrator` makes a probability of their mean.
+    /// Puts a model together. `regression_share`, 0 to 1, is the weight of the regression's
+    /// log-odds beside the classifier's; `calibrator` makes a probability of their mean, that of
+    /// needing a category within `horizon_days`.
     ///
     /// # Errors
     /// [`ReorderError`] says what does not fit together.
     pub fn new(
         horizon_days: u32,
-        forests: (Forest, Forest),
-        hazard_share: f64,
+        parts: Parts,
+        regression_share: f64,
         calibrator: Calibrator,
         categories: Categories,
     ) -> Result<Self, ReorderError> {
-        let (classifier, hazard) = forests;
         if horizon_days == 0 || horizon_days > MAX_DAYS {
             return Err(ReorderError::Horizon(horizon_days as usize));
         }
-        for (which, forest, expected) in
-            [("classifier", &classifier, FEATURES), ("hazard", &hazard, FEATURES + AHEAD)]
-        {
+        for (which, forest, expected) in [
+            ("classifier", &parts.classifier, FEATURES),
+            ("hazard", &parts.hazard, FEATURES + AHEAD),
+        ] {
             if forest.objective() != Objective::Binary || forest.features() != expected {
                 return Err(ReorderError::Forest { which, expected });
             }
         }
-        if !(0.0..=1.0).contains(&hazard_share) {
-            return Err(ReorderError::Share(hazard_share));
+        if parts.regression.features() != FEATURES {
+            return Err(ReorderError::Regression(parts.regression.features()));
         }
-        Ok(Self { horizon_days, classifier, hazard, hazard_share, calibrator, categories })
+        if !(0.0..=1.0).contains(&regression_share) {
+            return Err(ReorderError::Share(regression_share));
+        }
+        Ok(Self { horizon_days, parts, regression_share, calibrator, categories })
     }
 
     /// The horizon that it was fitted for.
@@ -146,16 +160,34 @@ impl ReorderModel {
         &self.categories
     }
 
-    /// Weight of the hazards in the probability within the horizon.
+    /// Weight of the regression in the probability within the horizon.
     #[must_use]
-    pub fn hazard_share(&self) -> f64 {
-        self.hazard_share
+    pub fn regression_share(&self) -> f64 {
+        self.regression_share
+    }
+
+    /// The probability that the category is needed within [`ReorderModel::horizon_days`]: what
+    /// [`ReorderModel::when`] says of that day, without asking which day. Ask everybody this, and
+    /// for days only whom it concerns.
+    #[must_use]
+    pub fn probability(&self, subject: &Subject) -> f64 {
+        self.calibrated(&self.scored(subject))
     }
 
     /// When the category is needed: for any number of days, also beyond the horizon.
     #[must_use]
     pub fn when(&self, subject: &Subject) -> When {
-        self.scored(subject).when(&self.calibrator)
+        let Subject { bought, person, category, day } = *subject;
+        let row = row(subject);
+        let mut rows = Vec::with_capacity(self.horizon_days as usize * (FEATURES + AHEAD));
+        for days_ahead in 1..=self.horizon_days {
+            rows.extend_from_slice(&row);
+            ahead(bought, person, category, day, days_ahead as i32, &mut rows);
+        }
+        let mut hazards = Vec::new();
+        self.parts.hazard.score_rows(&rows, &mut hazards);
+        hazards.iter_mut().for_each(|score| *score = sigmoid(*score));
+        When::spread(self.calibrated(&self.scored_row(&row)), &hazards)
     }
 
     /// How much is needed: everybody's amounts, updated by the person's.
@@ -164,55 +196,41 @@ impl ReorderModel {
         subject.category.amounts.updated(subject.bought)
     }
 
-    /// The two models' answers before calibration.
+    /// Both answers to how likely, before calibration.
     #[must_use]
     pub fn scored(&self, subject: &Subject) -> Scored {
-        let Subject { bought, person, category, day } = *subject;
-        let mut row = Vec::with_capacity(FEATURES + AHEAD);
-        features(bought, person, category, day, &mut row);
-        let classified = self.classifier.score(&row);
-        let mut rows = Vec::with_capacity(self.horizon_days as usize * (FEATURES + AHEAD));
-        for days_ahead in 1..=self.horizon_days {
-            rows.extend_from_slice(&row);
-            ahead(bought, person, category, day, days_ahead as i32, &mut rows);
-        }
-        let mut hazards = Vec::new();
-        self.hazard.score_rows(&rows, &mut hazards);
-        hazards.iter_mut().for_each(|score| *score = sigmoid(*score));
-        Scored { classified, hazards, hazard_share: self.hazard_share }
+        self.scored_row(&row(subject))
+    }
+
+    fn scored_row(&self, row: &[f32]) -> Scored {
+        let Parts { classifier, regression, .. } = &self.parts;
+        Scored { classified: classifier.score(row), regressed: regression.score(row) }
+    }
+
+    fn calibrated(&self, scored: &Scored) -> f64 {
+        self.calibrator.probability(scored.mixed(self.regression_share))
     }
 }
 
-/// What both models say of a subject, before calibration.
-#[derive(Debug, Clone, PartialEq)]
+fn row(subject: &Subject) -> Vec<f32> {
+    let mut row = Vec::with_capacity(FEATURES);
+    features(subject.bought, subject.person, subject.category, subject.day, &mut row);
+    row
+}
+
+/// Log-odds that a category is needed within the horizon, before calibration.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// The classifier's log-odds.
+    /// The classifier's.
     pub classified: f64,
-    /// The hazards of the days ahead, up to the horizon.
-    pub hazards: Vec<f64>,
-    hazard_share: f64,
+    /// The regression's.
+    pub regressed: f64,
 }
 
 impl Scored {
-    /// Log-odds within the horizon, by the hazards alone.
+    /// Their mean, the regression weighing so much.
     #[must_use]
-    pub fn by_hazards(&self) -> f64 {
-        /// Log-odds that are never left: a probability of 1e-13, as calibration has it.
-        const FARTHEST: f64 = crate::calibration::MAX_SCORE;
-        // ln(p / (1 - p)) with 1 - p = exp(-L).
-        let cumulative: f64 = -self.hazards.iter().map(|hazard| (-hazard).ln_1p()).sum::<f64>();
-        let log_odds = cumulative.exp_m1().ln();
-        if log_odds.is_nan() { 0.0 } else { log_odds.clamp(-FARTHEST, FARTHEST) }
-    }
-
-    /// Log-odds within the horizon, the hazards weighing so much.
-    #[must_use]
-    pub fn mixed(&self, hazard_share: f64) -> f64 {
-        (1.0 - hazard_share) * self.classified + hazard_share * self.by_hazards()
-    }
-
-    fn when(&self, calibrator: &Calibrator) -> When {
-        let probability = calibrator.probability(self.mixed(self.hazard_share));
-        When::spread(probability, &self.hazards)
+    pub fn mixed(&self, regression_share: f64) -> f64 {
+        (1.0 - regression_share) * self.classified + regression_share * self.regressed
     }
 }

@@ -41,9 +41,11 @@ pub fn needs<'a>(
             continue;
         }
         let category = categories.get(name);
-        let when = model.when(&Subject { bought, person: &person, category, day });
-        let probability = when.within(model.horizon_days());
+        let subject = Subject { bought, person: &person, category, day };
+        let probability = model.probability(&subject);
         if probability >= least_probability {
+            // The hazards take five times as long, and are asked for few.
+            let when = model.when(&subject);
             let quantity = category.amounts.updated(bought).median();
             needs.push(Need { category: name, own, probability, when, quantity });
         }

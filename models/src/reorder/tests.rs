@@ -212,14 +212,22 @@ fn stump(features: usize, feature: u32, threshold: f32, low: f64, high: f64) -> 
     Forest::new(Objective::Binary, features, vec![0.0], vec![tree]).unwrap()
 }
 
-fn model(hazard_share: f64) -> ReorderModel {
+/// Log-odds 3 - 2 ln(1 + purchases) + ln(1 + purchases) ln(1 + since).
+fn regression() -> LogLinear {
+    let scale = Scale::new(vec![0.0; FEATURES], vec![1.0; FEATURES], vec![0, 1]).unwrap();
+    let mut weights = vec![0.0; scale.width()];
+    (weights[0], weights[FEATURES], weights[FEATURES + 1]) = (-2.0, 1.0, 3.0);
+    LogLinear::new(scale, weights).unwrap()
+}
+
+fn model(regression_share: f64) -> ReorderModel {
     let overall = CategoryCounts::default().category(&CategoryCounts::default());
     let categories = Categories { overall, named: [].into() };
     // Likely whoever bought more than twice; on the days after the third.
     let classifier = stump(FEATURES, 0, 2.0, -2.0, 1.0);
     let hazard = stump(FEATURES + AHEAD, FEATURES as u32, 3.0, -6.0, -1.0);
-    let forests = (classifier, hazard);
-    ReorderModel::new(7, forests, hazard_share, Calibrator::IDENTITY, categories).unwrap()
+    let parts = Parts { classifier, regression: regression(), hazard };
+    ReorderModel::new(7, parts, regression_share, Calibrator::IDENTITY, categories).unwrap()
 }
 
 fn asked(model: &ReorderModel, purchases: &Purchases, day: i32) -> (When, Amounts) {
@@ -244,14 +252,69 @@ fn the_classifier_says_how_likely_and_the_hazards_when() {
 }
 
 #[test]
+fn the_regression_is_that_found_by_hand() {
+    let mut row = vec![f32::NAN; FEATURES];
+    (row[0], row[1]) = (3.0, -1.0);
+    // 3 - 2 ln 4 + ln 4 (-ln 2).
+    let (four, two) = (4f64.ln(), 2f64.ln());
+    assert!((regression().score(&row) - (3.0 - 2.0 * four - four * two)).abs() < 1e-5);
+    // Nothing known: the bias. Far out: no farther than five deviations, ln 2 for the other.
+    assert!((regression().score(&[]) - 3.0).abs() < 1e-6);
+    (row[0], row[1]) = (f32::INFINITY, 1.0);
+    assert!((regression().score(&row) - (3.0 - 10.0 + 5.0 * two)).abs() < 1e-5);
+    let often = bought(&[(0, 1), (5, 1), (10, 1)]);
+    let expected = 3.0 - 2.0 * four + four * 3f64.ln();
+    let (when, _) = asked(&model(1.0), &often, 12);
+    assert!((when.within(7) - 1.0 / (1.0 + (-expected).exp())).abs() < 1e-6);
+}
+
+/// What is asked of everybody is what is said of the horizon.
+#[test]
+fn the_probability_needs_no_days() {
+    let model = model(0.5);
+    let often = bought(&[(0, 1), (5, 1), (10, 1)]);
+    let own = often.until(12);
+    let person = Person::at(own, 1, &model.categories().overall.weekday_shares, 12);
+    let category = &model.categories().overall;
+    let subject = Subject { bought: own, person: &person, category, day: 12 };
+    assert!((model.probability(&subject) - model.when(&subject).within(7)).abs() < 1e-9);
+}
+
+#[test]
+fn scales_and_weights_must_fit() {
+    let scale = |centre: f64, spread: f64, crossed: &[usize]| {
+        Scale::new(vec![centre; 3], vec![spread; 3], crossed.to_vec())
+    };
+    let good = scale(0.0, 1.0, &[0, 2]).unwrap();
+    // Three, one product, the bias.
+    assert_eq!((good.features(), good.width()), (3, 5));
+    let mut terms = Vec::new();
+    good.terms(&[2.0, 3.0, 4.0], &mut terms);
+    assert_eq!(terms, [2.0, 3.0, 4.0, 8.0, 1.0]);
+    for bad in [
+        scale(f64::NAN, 1.0, &[]),
+        scale(0.0, 0.0, &[]),
+        scale(0.0, 1.0, &[2, 0]),
+        scale(0.0, 1.0, &[3]),
+    ] {
+        assert!(bad.is_err());
+    }
+    assert!(Scale::new(vec![], vec![], vec![]).is_err());
+    assert!(LogLinear::new(good.clone(), vec![0.0; 4]).is_err());
+    assert!(LogLinear::new(good, vec![f32::NAN; 5]).is_err());
+}
+
+#[test]
 fn models_are_stored_and_damage_is_refused() {
     let model = model(0.5);
     let text = serde_json::to_string(&model).unwrap();
     assert_eq!(serde_json::from_str::<ReorderModel>(&text).unwrap(), model);
     for (from, to) in [
-        (r#""hazard_share":0.5"#, r#""hazard_share":1.5"#),
+        (r#""regression_share":0.5"#, r#""regression_share":1.5"#),
         (r#""horizon_days":7"#, r#""horizon_days":0"#),
         (r#""features":47"#, r#""features":46"#),
+        (r#""crossed":[0,1]"#, r#""crossed":[0,2,1]"#),
+        (r#""centre":[0.0,"#, r#""centre":["#),
     ] {
         assert!(text.contains(from), "{from}");
         assert!(serde_json::from_str::<ReorderModel>(&text.replace(from, to)).is_err(), "{from}");

@@ -9,7 +9,7 @@ use models::{
 use serde::Serialize;
 
 /// Steps of [`evaluate`] with the default recipe, at most.
-pub const STEPS: usize = 23;
+pub const STEPS: usize = 25;
 
 /// How a forecast at the end of a day fared. Shares and probabilities are 0 to 1; what is undefined,
 /// for want of rows, is `None`.
@@ -85,10 +85,10 @@ pub struct Made {
     pub least_purchases: usize,
     /// The cuts it was fitted to.
     pub fitted_to: Vec<i32>,
-    /// The cut it was calibrated on, and the weight of the hazards chosen.
+    /// The cut it was calibrated on, and the weight of the regression chosen.
     pub calibrated_on: i32,
-    /// Weight of the hazards beside the classifier in the probability.
-    pub hazard_share: f64,
+    /// Weight of the regression beside the classifier in the probability.
+    pub regression_share: f64,
 }
 
 /// What was said of one row, and what came.
@@ -225,7 +225,7 @@ fn report(
             least_purchases,
             fitted_to: fitted.cuts.iter().map(|cut| since_first(*cut)).collect(),
             calibrated_on: since_first(fitted.calibrated_on),
-            hazard_share: fitted.model.hazard_share(),
+            regression_share: fitted.model.regression_share(),
         },
     }
 }

@@ -10,6 +10,9 @@ mod fit;
 mod judge;
 mod kept;
 mod ledger;
+mod loglinear;
+mod rows;
+mod seen;
 
 #[cfg(test)]
 mod tests;

@@ -249,7 +249,7 @@ fn labels_are_those_of_the_rows_and_a_sample_is_learned() {
 }
 
 #[test]
-#[ignore = "minutes long, and two bars are missed: AUC .7091, precision .740 at .22 % of the rows"]
+#[ignore = "minutes long, and the last bar is missed: p >= .7 at .15 % of the rows, not 1.7 %"]
 fn tafeng_within_a_fortnight() {
     let Some(folder) = folder() else { return };
     let (ledger, pairs, _) = tafeng(&folder);
@@ -262,8 +262,8 @@ fn tafeng_within_a_fortnight() {
     assert!(report.auc.unwrap() >= 0.713);
     assert!(report.ece10.unwrap() <= 0.010);
     assert!(report.precision_at_p70.unwrap() >= 0.75);
-    assert!(report.coverage_at_p70.unwrap() >= 0.017);
     assert!(report.days_mae_at_p70.unwrap() <= 2.6);
     assert!(report.quantity_mae.unwrap() <= 0.66);
     assert_eq!(report.level.decided.state, State::SuggestionsOnly);
+    assert!(report.coverage_at_p70.unwrap() >= 0.017);
 }
