@@ -29,11 +29,20 @@ pub enum Method {
     Ens,
     /// The trained re-ranker.
     Rerank,
+    /// The recurrent model.
+    Recurrent,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tifu, Self::Recency, Self::Ens, Self::Rerank];
+    pub const ALL: [Self; 5] =
+        [Self::Tifu, Self::Recency, Self::Ens, Self::Rerank, Self::Recurrent];
+
+    /// Whether it has to be fitted.
+    #[must_use]
+    pub const fn is_trained(self) -> bool {
+        matches!(self, Self::Rerank | Self::Recurrent)
+    }
 
     /// As it is called in files and commands.
     #[must_use]
@@ -43,6 +52,7 @@ impl Method {
             Self::Recency => "recency",
             Self::Ens => "ens",
             Self::Rerank => "rerank",
+            Self::Recurrent => "recurrent",
         }
     }
 }
@@ -76,7 +86,7 @@ impl Scorer for Method {
         let scores = match self {
             Self::Tifu => &candidates.tifu,
             Self::Recency => &candidates.recency,
-            Self::Ens | Self::Rerank => &candidates.ens,
+            Self::Ens | Self::Rerank | Self::Recurrent => &candidates.ens,
         };
         out.clone_from(scores);
     }

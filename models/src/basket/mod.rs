@@ -12,6 +12,8 @@ mod method;
 mod neighbours;
 mod pairs;
 mod population;
+#[cfg(feature = "intent")]
+mod recurrent;
 mod reranker;
 mod similar;
 pub mod tifu;
@@ -23,5 +25,10 @@ pub use history::{Basket, History, MAX_BASKET_ITEMS, MAX_BASKETS, MAX_ITEMS};
 pub use method::{Method, Scorer};
 pub use pairs::{Candidates, FEATURES, Finder};
 pub use population::{MAX_PEOPLE, Population, PopulationError};
+#[cfg(feature = "intent")]
+pub use recurrent::{
+    EMBEDDING, HIDDEN, KNOTS, MOMENT, MOST_STEPS, Moment, Networks, Quantiles, Recurrent,
+    RecurrentError, STEP, gated, is_own, item_weight, steps,
+};
 pub use reranker::{Model, ModelError, Ranked, Reranker};
 pub use tifu::Sparse;

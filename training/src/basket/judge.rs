@@ -5,11 +5,16 @@
 //! that paper the ideal list of NDCG is the whole next basket, even where it has more items than
 //! the list: that is what published figures are made with.
 
-use super::{Cut, Data, fit_reranker};
+use super::{Cut, Data, fit::reranker, lessons::Lessons, recurrent};
 use crate::boosting::FitError;
-use models::basket::{Finder, Method, ModelError, Population, PopulationError, Scorer};
+use models::basket::{
+    Finder, Method, ModelError, Population, PopulationError, RecurrentError, Scorer,
+};
 use serde::Serialize;
 use thiserror::Error;
+
+/// Of the recurrent model's start: the same data give the same figures.
+const SEED: u64 = 6;
 
 /// Why nothing was judged.
 #[derive(Debug, Error)]
@@ -35,6 +40,12 @@ pub enum BasketError {
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The recurrent model cannot be used.
+    #[error(transparent)]
+    Recurrent(#[from] RecurrentError),
+    /// The recurrent model was not fitted.
+    #[error("fitting the recurrent model: {0}; choose --method rerank")]
+    Network(#[from] candle_core::Error),
 }
 
 /// Which methods are judged.
@@ -163,15 +174,17 @@ fn judge(
     if cut.asked.is_empty() {
         return Err(BasketError::Nobody);
     }
-    let trains = methods.contains(&Method::Rerank);
-    let reranker = trains.then(|| fit_reranker(data, back, progress)).transpose()?;
-    let scorers: Vec<&dyn Scorer> = methods
-        .iter()
-        .map(|method| match &reranker {
-            Some(reranker) if *method == Method::Rerank => reranker as &dyn Scorer,
-            _ => method,
-        })
-        .collect();
+    let trains = methods.iter().any(|method| method.is_trained());
+    let lessons = trains.then(|| Lessons::new(data, back, progress)).transpose()?;
+    let mut fitted: Vec<Box<dyn Scorer>> = Vec::with_capacity(methods.len());
+    for method in methods {
+        fitted.push(match (method, &lessons) {
+            (Method::Rerank, Some(lessons)) => Box::new(reranker(lessons)?),
+            (Method::Recurrent, Some(lessons)) => Box::new(recurrent::fit(lessons, SEED, progress)?),
+            _ => Box::new(*method),
+        });
+    }
+    let scorers: Vec<&dyn Scorer> = fitted.iter().map(|scorer| &**scorer).collect();
     judge_cut(&cut, &scorers, progress)
 }
 

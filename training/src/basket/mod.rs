@@ -8,8 +8,10 @@
 mod cut;
 mod fit;
 mod judge;
+mod lessons;
 mod published;
 mod purchases;
+mod recurrent;
 
 #[cfg(test)]
 mod tests;

@@ -191,3 +191,32 @@ fn the_bars_on_ta_feng() {
     assert!(ens.recall10 >= 0.142 && ens.ndcg10 >= 0.119);
     assert!(report.shipped.recall10 >= 0.155 && report.shipped.ndcg10 >= 0.13);
 }
+
+#[test]
+#[ignore = "experiment"]
+fn rnn_validation() {
+    let Some(data) = tafeng(1) else { return };
+    let back = std::env::var("RNN_BACK").map_or(1, |b| b.parse().unwrap());
+    let cut = data.cut(back);
+    let begin = std::time::Instant::now();
+    let lessons = super::lessons::Lessons::new(&data, back, &mut || ()).unwrap();
+    println!("lessons {:?} {} pupils {} rows", begin.elapsed(), lessons.pupils.len(), lessons.labels.len());
+    let recurrent = super::recurrent::fit(&lessons, 6, &mut || ()).unwrap();
+    println!("rnn {:?}", begin.elapsed());
+    let rerank = super::fit::reranker(&lessons).unwrap();
+    println!("forest {:?}", begin.elapsed());
+    let found = judge_cut(&cut, &[&Method::Ens, &rerank, &recurrent, &Blend(&rerank, &recurrent)], &mut || ()).unwrap();
+    println!("judge {:?}", begin.elapsed());
+    for f in found { println!("{:10} r10 {:.4} n10 {:.4} p10 {:.4} r20 {:.4}", f.method, f.recall10, f.ndcg10, f.phr10, f.recall20); }
+}
+
+struct Blend<'a>(&'a dyn Scorer, &'a dyn Scorer);
+impl Scorer for Blend<'_> {
+    fn name(&self) -> &str { "blend" }
+    fn scores(&self, h: &models::basket::History, c: &Candidates, out: &mut Vec<f64>) {
+        let mut other = Vec::new();
+        self.0.scores(h, c, out);
+        self.1.scores(h, c, &mut other);
+        out.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+    }
+}
