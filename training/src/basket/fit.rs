@@ -1,11 +1,14 @@
-//! Fitting the re-ranker.
+//! Fitting what is trained.
 
-use super::{BasketError, Cut, Data, lessons::Lessons};
+use super::{BasketError, Cut, Data, lessons::Lessons, recurrent};
 use crate::boosting::{Settings, fit};
 use models::{
-    basket::{Method, Model, Population, Reranker},
+    basket::{Fitted, Method, Model, Population, Reranker},
     booster::Objective,
 };
+
+/// Of the networks' start: the same data give the same figures.
+const SEED: u64 = 6;
 
 /// How the re-ranker's forest is grown: large leaves and few features a split, because no two months
 /// are alike. Chosen on Ta-Feng's cut before the one that is judged.
@@ -35,21 +38,39 @@ pub fn fit_reranker(
     reranker(&Lessons::new(data, back, progress)?)
 }
 
-pub(super) fn reranker(lessons: &Lessons) -> Result<Reranker, BasketError> {
+fn reranker(lessons: &Lessons) -> Result<Reranker, BasketError> {
     Ok(Reranker::new(fit(&lessons.rows, &lessons.labels, &settings())?)?)
+}
+
+/// Fits methods to what a cut may learn from. What several of them need is fitted once.
+pub(super) fn fit_methods(
+    data: &Data,
+    back: u8,
+    methods: &[Method],
+    progress: &mut dyn FnMut(),
+) -> Result<Vec<Fitted>, BasketError> {
+    let has_forest = methods.iter().any(|method| method.has_forest());
+    let has_networks = methods.iter().any(|method| method.has_networks());
+    let (mut forest, mut networks) = (None, None);
+    if has_forest || has_networks {
+        let lessons = Lessons::new(data, back, progress)?;
+        forest = has_forest.then(|| reranker(&lessons)).transpose()?;
+        networks = has_networks.then(|| recurrent::fit(&lessons, SEED, progress)).transpose()?;
+    }
+    let of = |method: &Method| Fitted::new(*method, forest.clone(), networks.clone());
+    methods.iter().map(|method| of(method).ok_or(BasketError::Untaught)).collect()
 }
 
 /// A model to ship: it knows everybody's history as of the newest cut, and what earlier ones teach.
 ///
 /// # Errors
-/// As [`fit_reranker`].
+/// As [`fit_reranker`], or the networks could not be fitted.
 pub fn fit_model(
     data: &Data,
     method: Method,
     progress: &mut dyn FnMut(),
 ) -> Result<Model, BasketError> {
-    let trains = method == Method::Rerank;
-    let reranker = trains.then(|| fit_reranker(data, 0, progress)).transpose()?;
+    let fitted = fit_methods(data, 0, &[method], progress)?.pop().ok_or(BasketError::Untaught)?;
     let Cut { items, least_baskets, people, .. } = data.cut(0);
-    Ok(Model::new(method, Population::new(items, least_baskets, people)?, reranker)?)
+    Ok(Model::of(fitted, Population::new(items, least_baskets, people)?))
 }

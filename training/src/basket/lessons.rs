@@ -12,8 +12,6 @@ const MOST_PEOPLE: usize = 50_000;
 pub(super) struct Pupil {
     /// Their place among the people: the same in all lessons.
     pub(super) person: u32,
-    /// Which lesson ([`Data::lesson`]).
-    pub(super) lesson: u8,
     /// What was known of them.
     pub(super) history: History,
     /// Their candidates, in the order of their rows.
@@ -63,7 +61,7 @@ impl Lessons {
                 let is_next = |item: &u32| asked.next.binary_search(item).is_ok();
                 labels.extend(found.items.iter().map(|item| f32::from(u8::from(is_next(item)))));
                 let (person, history, items) = (asked.person, history.clone(), found.items);
-                pupils.push(Pupil { person, lesson, history, items, first });
+                pupils.push(Pupil { person, history, items, first });
                 progress();
             }
         }

@@ -18,6 +18,6 @@ mod tests;
 
 pub use cut::{Asked, Cut, Data, Dated, HORIZON_DAYS};
 pub use fit::{fit_model, fit_reranker, settings};
-pub use judge::{BasketError, Choice, Report, Scores, evaluate, judge_cut, steps};
+pub use judge::{BasketError, Choice, Field, Report, Scores, evaluate, judge_cut, steps};
 pub use published::{Published, PublishedError};
 pub use purchases::{Customer, Purchases, PurchasesError};

@@ -112,13 +112,14 @@ fn place(value: f32, knots: &[f32]) -> f32 {
 /// equation 1). With the probability of the gate something of their own is bought again, which by
 /// the softmax of `repeat`; else something else, which by the softmax of `explore`.
 ///
-/// All four slices are in the candidates' order; `out` is replaced.
-pub fn gated(own: &[bool], repeat: &[f32], explore: &[f32], gate: f32, out: &mut Vec<f64>) {
+/// All slices, and the answer, are in the candidates' order.
+#[must_use]
+pub fn gated(own: &[bool], repeat: &[f32], explore: &[f32], gate: f32) -> Vec<f64> {
     let logits = || own.iter().zip(repeat.iter().zip(explore));
     let of = |is_own: bool| {
-        logits().filter(move |(own, _)| **own == is_own).map(move |(_, (repeat, explore))| {
-            f64::from(if is_own { *repeat } else { *explore })
-        })
+        logits()
+            .filter(move |(own, _)| **own == is_own)
+            .map(move |(_, (repeat, explore))| f64::from(if is_own { *repeat } else { *explore }))
     };
     let (own_sum, other_sum) = (log_sum_exp(of(true)), log_sum_exp(of(false)));
     let gate = f64::from(gate);
@@ -129,14 +130,15 @@ pub fn gated(own: &[bool], repeat: &[f32], explore: &[f32], gate: f32, out: &mut
     } else if other_sum == f64::NEG_INFINITY {
         repeats = 0.0;
     }
-    out.clear();
-    out.extend(logits().map(|(own, (repeat, explore))| {
-        if *own {
-            repeats + f64::from(*repeat) - own_sum
-        } else {
-            explores + f64::from(*explore) - other_sum
-        }
-    }));
+    logits()
+        .map(|(own, (repeat, explore))| {
+            if *own {
+                repeats + f64::from(*repeat) - own_sum
+            } else {
+                explores + f64::from(*explore) - other_sum
+            }
+        })
+        .collect()
 }
 
 fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -181,11 +183,10 @@ mod tests {
 
     #[test]
     fn probabilities_by_hand() {
-        let mut out = Vec::new();
-        gated(&[true, false, true], &[0.0, 9.0, 0.0], &[9.0, 3.0, 9.0], 3_f32.ln(), &mut out);
+        let out = gated(&[true, false, true], &[0.0, 9.0, 0.0], &[9.0, 3.0, 9.0], 3_f32.ln());
         let expected = [0.375, 0.25, 0.375];
         assert!(out.iter().zip(expected).all(|(found, e)| (found.exp() - e).abs() < 1e-6));
-        gated(&[false, false], &[0.0; 2], &[1.0; 2], 5.0, &mut out);
+        let out = gated(&[false, false], &[0.0; 2], &[1.0; 2], 5.0);
         assert!(out.iter().all(|value| (value.exp() - 0.5).abs() < 1e-9), "{out:?}");
     }
 
@@ -213,8 +214,7 @@ mod tests {
             let own: Vec<bool> = pairs.iter().map(|pair| pair.0).collect();
             let repeat: Vec<f32> = pairs.iter().map(|pair| pair.1).collect();
             let explore: Vec<f32> = pairs.iter().map(|pair| pair.2).collect();
-            let mut out = Vec::new();
-            gated(&own, &repeat, &explore, gate, &mut out);
+            let out = gated(&own, &repeat, &explore, gate);
             let sum: f64 = out.iter().map(|value| value.exp()).sum();
             prop_assert!((sum - 1.0).abs() < 1e-6, "{}", sum);
         }

@@ -8,10 +8,12 @@ use super::{
     super::{FEATURES, MAX_ITEMS},
     inputs::{EMBEDDING, KNOTS, Quantiles},
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The first bytes of the file.
 const MAGIC: [u8; 8] = *b"attunrnn";
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
 /// Changes with the networks' inputs and the file's order.
 const FORMAT: u32 = 1;
 /// Most bytes of a network; ours have a tenth.
@@ -29,10 +31,14 @@ pub enum RecurrentError {
     /// tract does not take it.
     #[error("the recurrent model cannot be run: {0}; fit it anew")]
     Network(String),
+    /// There is no tract.
+    #[error("this build cannot run a recurrent model: build it with the cargo feature `intent`")]
+    Absent,
 }
 
-/// What a recurrent model is made of.
-#[derive(Clone, PartialEq)]
+/// What a recurrent model is made of. As JSON a text: the file's bytes in hexadecimal.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Networks {
     quantiles: Quantiles,
     /// [`EMBEDDING`] numbers an item.
@@ -54,7 +60,8 @@ impl Networks {
         step: Vec<u8>,
         pairs: Vec<u8>,
     ) -> Result<Self, RecurrentError> {
-        let is_whole = table.len().is_multiple_of(EMBEDDING) && table.len() / EMBEDDING <= MAX_ITEMS;
+        let is_whole =
+            table.len().is_multiple_of(EMBEDDING) && table.len() / EMBEDDING <= MAX_ITEMS;
         if !is_whole || !table.iter().all(|value| value.is_finite()) {
             return Err(RecurrentError::Damaged("the table of items"));
         }
@@ -119,7 +126,8 @@ impl Networks {
         if !rest.is_empty() {
             return Err(RecurrentError::Damaged("its length"));
         }
-        let quantiles = Quantiles::new(knots).ok_or(RecurrentError::Damaged("a feature's border"))?;
+        let quantiles =
+            Quantiles::new(knots).ok_or(RecurrentError::Damaged("a feature's border"))?;
         Self::new(quantiles, floats(table), step.to_vec(), pairs.to_vec())
     }
 }
@@ -131,6 +139,27 @@ impl std::fmt::Debug for Networks {
     }
 }
 
+impl From<Networks> for String {
+    fn from(networks: Networks) -> Self {
+        let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+        networks.to_bytes().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+}
+
+impl TryFrom<String> for Networks {
+    type Error = RecurrentError;
+
+    fn try_from(text: String) -> Result<Self, RecurrentError> {
+        let value = |digit: u8| DIGITS.iter().position(|own| *own == digit);
+        let (pairs, odd) = text.as_bytes().as_chunks();
+        let bytes = pairs.iter().map(|[high, low]| Some((value(*high)? << 4 | value(*low)?) as u8));
+        match bytes.collect::<Option<Vec<u8>>>() {
+            Some(bytes) if odd.is_empty() => Self::from_bytes(&bytes),
+            _ => Err(RecurrentError::Format),
+        }
+    }
+}
+
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], RecurrentError> {
     let (taken, left) =
         rest.split_at_checked(count).ok_or(RecurrentError::Damaged("its length"))?;
@@ -139,8 +168,7 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], RecurrentErro
 }
 
 fn number(rest: &mut &[u8]) -> Result<usize, RecurrentError> {
-    let (taken, left) =
-        rest.split_first_chunk().ok_or(RecurrentError::Damaged("its length"))?;
+    let (taken, left) = rest.split_first_chunk().ok_or(RecurrentError::Damaged("its length"))?;
     *rest = left;
     Ok(u32::from_le_bytes(*taken) as usize)
 }
