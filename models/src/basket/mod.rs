@@ -8,13 +8,16 @@
 //! [`Method`] is any of them by name, [`Fitted`] with what it learned, a [`Model`] with the population
 //! too.
 
+mod candidates;
+mod dense;
 mod factors;
+mod finder;
 mod fitted;
 mod history;
 mod method;
 mod model;
 mod neighbours;
-mod pairs;
+mod person;
 mod population;
 mod recurrent;
 mod reranker;
@@ -24,11 +27,12 @@ pub mod tifu;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::{Candidates, FEATURES};
+pub use finder::Finder;
 pub use fitted::Fitted;
 pub use history::{Basket, History, MAX_BASKET_ITEMS, MAX_BASKETS, MAX_ITEMS};
 pub use method::{Method, Scorer};
 pub use model::{Model, ModelError, Ranked};
-pub use pairs::{Candidates, FEATURES, Finder};
 pub use population::{MAX_PEOPLE, Population, PopulationError};
 pub use recurrent::{
     EMBEDDING, HIDDEN, KNOTS, MOMENT, MOST_STEPS, Moment, Networks, Quantiles, Recurrent,

@@ -40,9 +40,6 @@ pub enum BasketError {
     /// The recurrent model cannot be used.
     #[error(transparent)]
     Recurrent(#[from] RecurrentError),
-    /// No thread to fit it on.
-    #[error("no thread to fit the recurrent model on: {0}; choose --method rerank")]
-    Thread(#[from] rayon::ThreadPoolBuildError),
     /// The recurrent model was not fitted.
     #[error("fitting the recurrent model: {0}; choose --method rerank")]
     Network(#[from] candle_core::Error),
@@ -165,11 +162,11 @@ pub fn evaluate(
         Choice::Auto(field) | Choice::All(field) => field,
     };
     // Where people have too few baskets to hold one more back, what needs no training is taken.
-    let judge_field = |back, methods: &[Method], progress: &mut dyn FnMut()| {
-        match judge(data, back, methods, progress) {
-            Err(BasketError::Untaught) => judge(data, back, &UNTRAINED, progress),
-            judged => judged,
-        }
+    let judge_field = |back, methods: &[Method], progress: &mut dyn FnMut()| match judge(
+        data, back, methods, progress,
+    ) {
+        Err(BasketError::Untaught) => judge(data, back, &UNTRAINED, progress),
+        judged => judged,
     };
     let validation = match judge_field(1, field.methods(), progress) {
         Err(BasketError::Nobody) => Vec::new(),

@@ -82,11 +82,15 @@ impl Networks {
         self.table.get(from..).and_then(|rest| rest.get(..EMBEDDING)).unwrap_or(&NONE)
     }
 
-    pub(super) fn step(&self) -> &[u8] {
+    /// The network of a step, as ONNX.
+    #[must_use]
+    pub fn step(&self) -> &[u8] {
         &self.step
     }
 
-    pub(super) fn pairs(&self) -> &[u8] {
+    /// The network of pairs, as ONNX.
+    #[must_use]
+    pub fn pairs(&self) -> &[u8] {
         &self.pairs
     }
 

@@ -14,8 +14,6 @@ use models::basket::{FEATURES, KNOTS, Networks, Quantiles, Recurrent};
 use network::{Dropout, Network};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use rayon::ThreadPoolBuilder;
-use std::{panic::resume_unwind, sync::mpsc, thread};
 
 /// One person in so many says when to stop.
 const HELD_BACK: u32 = 10;
@@ -46,30 +44,10 @@ pub(super) fn fit(
 ) -> Result<Recurrent, BasketError> {
     let quantiles = quantiles(lessons).ok_or(BasketError::Untaught)?;
     let pupils = Pupils::new(lessons, &quantiles);
-    let train = |progress: &mut dyn FnMut()| train(&pupils, lessons.items, seed, progress);
-    let network = on_one_thread(&train, progress)?;
+    let network = train(&pupils, lessons.items, seed, progress)?;
     let networks =
         Networks::new(quantiles, network.table()?, network.step_onnx()?, network.pairs_onnx()?)?;
     Ok(Recurrent::new(networks)?)
-}
-
-/// The products are so small that handing them from thread to thread takes several times as long
-/// as computing them: candle gets a pool of one thread. `progress` stays on this one.
-fn on_one_thread(
-    train: &(dyn Fn(&mut dyn FnMut()) -> Result<Network, BasketError> + Sync),
-    progress: &mut dyn FnMut(),
-) -> Result<Network, BasketError> {
-    let pool = ThreadPoolBuilder::new().num_threads(1).build()?;
-    let (tick, ticks) = mpsc::channel();
-    thread::scope(|scope| {
-        let tick = move || {
-            // Nobody listens any more only when this thread unwinds.
-            let _ = tick.send(());
-        };
-        let trained = scope.spawn(|| pool.install(move || train(&mut { tick })));
-        ticks.iter().for_each(|()| progress());
-        trained.join().unwrap_or_else(|panic| resume_unwind(panic))
-    })
 }
 
 fn train(

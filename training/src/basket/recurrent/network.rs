@@ -88,9 +88,8 @@ impl Network {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let gru = Gru::new(STEP, HIDDEN, rng)?;
         let inputs = FEATURES.len() + EMBEDDING + HIDDEN;
-        let mut layer = |inputs: usize, dims: &[usize]| {
-            uniform(rng, 1.0 / (inputs as f32).sqrt(), dims)
-        };
+        let mut layer =
+            |inputs: usize, dims: &[usize]| uniform(rng, 1.0 / (inputs as f32).sqrt(), dims);
         Ok(Self {
             gru,
             pair: layer(inputs, &[FEATURES.len(), WIDE])?,
