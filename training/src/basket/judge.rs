@@ -59,10 +59,10 @@ pub enum Choice {
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Field {
-    /// What takes seconds: what needs no training, and the re-ranker.
+    /// What needs no training, and the re-ranker.
     #[default]
     Quick,
-    /// The recurrent model too, alone and mixed with the re-ranker: takes minutes.
+    /// The recurrent model too, alone and mixed with the re-ranker: takes minutes more.
     Recurrent,
 }
 
