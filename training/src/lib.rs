@@ -11,6 +11,7 @@ pub mod conversion;
 pub mod crossval;
 pub mod customer_base;
 pub mod drift;
+mod gru;
 pub mod intent;
 pub mod metrics;
 mod minimise;

@@ -15,7 +15,7 @@ pub trait Scorer {
     fn scores(&self, history: &History, candidates: &Candidates, out: &mut Vec<f64>);
 }
 
-/// The methods that need no training, and the one that does.
+/// The methods that need no training, and those that do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -29,11 +29,28 @@ pub enum Method {
     Ens,
     /// The trained re-ranker.
     Rerank,
+    /// The recurrent model.
+    Recurrent,
+    /// The re-ranker's log-odds + the recurrent model's log-probability.
+    Mixed,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tifu, Self::Recency, Self::Ens, Self::Rerank];
+    pub const ALL: [Self; 6] =
+        [Self::Tifu, Self::Recency, Self::Ens, Self::Rerank, Self::Recurrent, Self::Mixed];
+
+    /// Whether it has a re-ranker's forest.
+    #[must_use]
+    pub const fn has_forest(self) -> bool {
+        matches!(self, Self::Rerank | Self::Mixed)
+    }
+
+    /// Whether it has a recurrent model's networks.
+    #[must_use]
+    pub const fn has_networks(self) -> bool {
+        matches!(self, Self::Recurrent | Self::Mixed)
+    }
 
     /// As it is called in files and commands.
     #[must_use]
@@ -43,6 +60,8 @@ impl Method {
             Self::Recency => "recency",
             Self::Ens => "ens",
             Self::Rerank => "rerank",
+            Self::Recurrent => "recurrent",
+            Self::Mixed => "mixed",
         }
     }
 }
@@ -65,8 +84,8 @@ impl FromStr for Method {
     }
 }
 
-/// The untrained methods are in the candidates already; a [`Method::Rerank`] without its forest
-/// falls back to ENS.
+/// The untrained methods are in the candidates already; those that are trained fall back to ENS
+/// here, see [`Fitted`](super::Fitted).
 impl Scorer for Method {
     fn name(&self) -> &str {
         Self::name(*self)
@@ -76,7 +95,7 @@ impl Scorer for Method {
         let scores = match self {
             Self::Tifu => &candidates.tifu,
             Self::Recency => &candidates.recency,
-            Self::Ens | Self::Rerank => &candidates.ens,
+            Self::Ens | Self::Rerank | Self::Recurrent | Self::Mixed => &candidates.ens,
         };
         out.clone_from(scores);
     }

@@ -110,6 +110,12 @@ fn what_is_no_model_is_told() {
     assert!(matches!(Reranker::new(forest(3)), Err(ModelError::Features { found: 3 })));
     let missing = Model::new(Method::Rerank, population(), None);
     assert!(matches!(missing, Err(ModelError::Forest)));
+    let missing = Model::new(Method::Recurrent, population(), None);
+    assert!(matches!(missing, Err(ModelError::Networks)));
+    let hostile = r#"{"method": "ens", "population": {"items": 0, "least_baskets": 0, "people": []},
+                      "forest": null, "networks": "6174"}"#;
+    assert!(Model::from_json(hostile).unwrap_err().to_string().contains("recurrent model"));
+    assert!(Model::from_json(&hostile.replace("\"6174\"", "null")).is_ok());
     assert!(Model::from_json("{}").unwrap_err().to_string().contains("no model of baskets"));
     assert!("nothing".parse::<Method>().unwrap_err().contains("recency"));
     assert!(Method::ALL.into_iter().all(|method| method.name().parse() == Ok(method)));

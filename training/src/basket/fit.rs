@@ -1,14 +1,14 @@
-//! Fitting the re-ranker.
+//! Fitting what is trained.
 
-use super::{BasketError, Cut, Data};
-use crate::boosting::{Matrix, Settings, fit};
+use super::{BasketError, Cut, Data, lessons::Lessons, recurrent};
+use crate::boosting::{Settings, fit};
 use models::{
-    basket::{FEATURES, Finder, Method, Model, Population, Reranker},
+    basket::{Fitted, Method, Model, Population, Reranker},
     booster::Objective,
 };
 
-/// Most people whose pairs are learned from in all: a hundred pairs each.
-const MOST_PEOPLE: usize = 50_000;
+/// Of the networks' start: the same data give the same figures.
+const SEED: u64 = 6;
 
 /// How the re-ranker's forest is grown: large leaves and few features a split, because no two months
 /// are alike. Chosen on Ta-Feng's cut before the one that is judged.
@@ -35,43 +35,42 @@ pub fn fit_reranker(
     back: u8,
     progress: &mut dyn FnMut(),
 ) -> Result<Reranker, BasketError> {
-    let (mut rows, mut labels) = (Vec::new(), Vec::new());
-    for number in 0..data.lessons() {
-        let cut = data.lesson(back, number);
-        if cut.asked.is_empty() {
-            continue;
-        }
-        let population = Population::new(cut.items, cut.least_baskets, cut.people.clone())?;
-        let mut finder = Finder::new(&population);
-        // Evenly over all people, the same ones each time.
-        let most = MOST_PEOPLE / usize::from(data.lessons().max(1));
-        let step = cut.asked.len().div_ceil(most).max(1);
-        for asked in cut.asked.iter().step_by(step) {
-            let history = &cut.people[asked.person as usize];
-            let found = finder.candidates(history, Some(asked.person));
-            rows.extend_from_slice(&found.features);
-            let is_next = |item: &u32| asked.next.binary_search(item).is_ok();
-            labels.extend(found.items.iter().map(|item| f32::from(u8::from(is_next(item)))));
-            progress();
-        }
+    reranker(&Lessons::new(data, back, progress)?)
+}
+
+fn reranker(lessons: &Lessons) -> Result<Reranker, BasketError> {
+    Ok(Reranker::new(fit(&lessons.rows, &lessons.labels, &settings())?)?)
+}
+
+/// Fits methods to what a cut may learn from. What several of them need is fitted once.
+pub(super) fn fit_methods(
+    data: &Data,
+    back: u8,
+    methods: &[Method],
+    progress: &mut dyn FnMut(),
+) -> Result<Vec<Fitted>, BasketError> {
+    let has_forest = methods.iter().any(|method| method.has_forest());
+    let has_networks = methods.iter().any(|method| method.has_networks());
+    let (mut forest, mut networks) = (None, None);
+    if has_forest || has_networks {
+        let lessons = Lessons::new(data, back, progress)?;
+        forest = has_forest.then(|| reranker(&lessons)).transpose()?;
+        networks = has_networks.then(|| recurrent::fit(&lessons, SEED, progress)).transpose()?;
     }
-    if labels.is_empty() {
-        return Err(BasketError::Untaught);
-    }
-    Ok(Reranker::new(fit(&Matrix::new(rows, FEATURES.len())?, &labels, &settings())?)?)
+    let of = |method: &Method| Fitted::new(*method, forest.clone(), networks.clone());
+    methods.iter().map(|method| of(method).ok_or(BasketError::Untaught)).collect()
 }
 
 /// A model to ship: it knows everybody's history as of the newest cut, and what earlier ones teach.
 ///
 /// # Errors
-/// As [`fit_reranker`].
+/// As [`fit_reranker`], or the networks could not be fitted.
 pub fn fit_model(
     data: &Data,
     method: Method,
     progress: &mut dyn FnMut(),
 ) -> Result<Model, BasketError> {
-    let trains = method == Method::Rerank;
-    let reranker = trains.then(|| fit_reranker(data, 0, progress)).transpose()?;
+    let fitted = fit_methods(data, 0, &[method], progress)?.pop().ok_or(BasketError::Untaught)?;
     let Cut { items, least_baskets, people, .. } = data.cut(0);
-    Ok(Model::new(method, Population::new(items, least_baskets, people)?, reranker)?)
+    Ok(Model::of(fitted, Population::new(items, least_baskets, people)?))
 }

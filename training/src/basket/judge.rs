@@ -5,9 +5,11 @@
 //! that paper the ideal list of NDCG is the whole next basket, even where it has more items than
 //! the list: that is what published figures are made with.
 
-use super::{Cut, Data, fit_reranker};
+use super::{Cut, Data, fit::fit_methods, recurrent};
 use crate::boosting::FitError;
-use models::basket::{Finder, Method, ModelError, Population, PopulationError, Scorer};
+use models::basket::{
+    Finder, Method, ModelError, Population, PopulationError, RecurrentError, Scorer,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -22,7 +24,7 @@ pub enum BasketError {
     Nobody,
     /// Nobody to learn from.
     #[error(
-        "there is nothing to train a re-ranker on: it needs people with one more basket before the \
+        "there is nothing to train a model on: it needs people with one more basket before the \
          one that is judged; choose --method ens"
     )]
     Untaught,
@@ -35,6 +37,12 @@ pub enum BasketError {
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The recurrent model cannot be used.
+    #[error(transparent)]
+    Recurrent(#[from] RecurrentError),
+    /// The recurrent model was not fitted.
+    #[error("fitting the recurrent model: {0}; choose --method rerank")]
+    Network(#[from] candle_core::Error),
 }
 
 /// Which methods are judged.
@@ -43,9 +51,28 @@ pub enum Choice {
     /// This one.
     One(Method),
     /// The one that is best one cut earlier in time.
-    Auto,
+    Auto(Field),
     /// All, and the pick of [`Choice::Auto`] first.
-    All,
+    All(Field),
+}
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Field {
+    /// What needs no training, and the re-ranker.
+    #[default]
+    Quick,
+    /// The recurrent model too, alone and mixed with the re-ranker: takes minutes more.
+    Recurrent,
+}
+
+impl Field {
+    fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Quick => &[Method::Tifu, Method::Recency, Method::Ens, Method::Rerank],
+            Self::Recurrent => &Method::ALL,
+        }
+    }
 }
 
 /// What came of a method: means over people.
@@ -100,10 +127,20 @@ pub fn steps(data: &Data, choice: Choice) -> u64 {
     let taught = |back| -> u64 {
         (0..data.lessons()).map(|number| data.lesson(back, number).asked.len() as u64).sum()
     };
+    let visits = |methods: &[Method]| {
+        let has_networks = methods.iter().any(|method| method.has_networks());
+        let is_trained = has_networks || methods.iter().any(|method| method.has_forest());
+        u64::from(is_trained) + if has_networks { recurrent::PASSES } else { 0 }
+    };
     match choice {
-        Choice::One(Method::Rerank) => people(0) + taught(0),
-        Choice::One(_) => people(0),
-        Choice::Auto | Choice::All => people(0) + taught(0) + people(1) + taught(1),
+        Choice::One(method) => match visits(&[method]) {
+            0 => people(0),
+            visits => people(0) + visits * taught(0),
+        },
+        Choice::Auto(field) | Choice::All(field) => {
+            let visits = visits(field.methods());
+            people(0) + visits * taught(0) + people(1) + visits * taught(1)
+        }
     }
 }
 
@@ -116,27 +153,30 @@ pub fn evaluate(
     choice: Choice,
     progress: &mut dyn FnMut(),
 ) -> Result<Report, BasketError> {
-    if let Choice::One(method) = choice {
-        let methods = judge(data, 0, &[method], progress)?;
-        let shipped = methods[0].clone();
-        return Ok(Report { shipped, methods, validation: Vec::new() });
-    }
+    let field = match choice {
+        Choice::One(method) => {
+            let methods = judge(data, 0, &[method], progress)?;
+            let shipped = methods[0].clone();
+            return Ok(Report { shipped, methods, validation: Vec::new() });
+        }
+        Choice::Auto(field) | Choice::All(field) => field,
+    };
     // Where people have too few baskets to hold one more back, what needs no training is taken.
-    let validation = match judge(data, 1, &Method::ALL, progress) {
-        Err(BasketError::Untaught) => judge(data, 1, &UNTRAINED, progress)?,
+    let judge_field = |back, methods: &[Method], progress: &mut dyn FnMut()| match judge(
+        data, back, methods, progress,
+    ) {
+        Err(BasketError::Untaught) => judge(data, back, &UNTRAINED, progress),
+        judged => judged,
+    };
+    let validation = match judge_field(1, field.methods(), progress) {
         Err(BasketError::Nobody) => Vec::new(),
         judged => judged?,
     };
     let best = best(&validation);
-    let judged = if choice == Choice::All {
-        match judge(data, 0, &Method::ALL, progress) {
-            Err(BasketError::Untaught) => judge(data, 0, &UNTRAINED, progress),
-            judged => judged,
-        }
-    } else {
-        judge(data, 0, &[best], progress)
+    let methods = match choice {
+        Choice::All(field) => judge_field(0, field.methods(), progress)?,
+        _ => judge(data, 0, &[best], progress)?,
     };
-    let methods = judged?;
     let is_best = |scores: &&Scores| scores.method == best.name();
     let shipped = methods.iter().find(is_best).unwrap_or(&methods[0]).clone();
     Ok(Report { shipped, methods, validation })
@@ -163,15 +203,8 @@ fn judge(
     if cut.asked.is_empty() {
         return Err(BasketError::Nobody);
     }
-    let trains = methods.contains(&Method::Rerank);
-    let reranker = trains.then(|| fit_reranker(data, back, progress)).transpose()?;
-    let scorers: Vec<&dyn Scorer> = methods
-        .iter()
-        .map(|method| match &reranker {
-            Some(reranker) if *method == Method::Rerank => reranker as &dyn Scorer,
-            _ => method,
-        })
-        .collect();
+    let fitted = fit_methods(data, back, methods, progress)?;
+    let scorers: Vec<&dyn Scorer> = fitted.iter().map(|fitted| fitted as &dyn Scorer).collect();
     judge_cut(&cut, &scorers, progress)
 }
 

@@ -8,14 +8,16 @@
 mod cut;
 mod fit;
 mod judge;
+mod lessons;
 mod published;
 mod purchases;
+mod recurrent;
 
 #[cfg(test)]
 mod tests;
 
 pub use cut::{Asked, Cut, Data, Dated, HORIZON_DAYS};
 pub use fit::{fit_model, fit_reranker, settings};
-pub use judge::{BasketError, Choice, Report, Scores, evaluate, judge_cut, steps};
+pub use judge::{BasketError, Choice, Field, Report, Scores, evaluate, judge_cut, steps};
 pub use published::{Published, PublishedError};
 pub use purchases::{Customer, Purchases, PurchasesError};

@@ -44,7 +44,7 @@ fn judged(
         &text(&json!(futures))[..],
         &text(&keyset)[..],
     );
-    evaluate(&Data::Published(files.unwrap()), Choice::All, &mut || ()).unwrap()
+    evaluate(&Data::Published(files.unwrap()), Choice::All(Field::Quick), &mut || ()).unwrap()
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_comes_after_the_cut_is_not_learned_from() {
         let purchases = Purchases::read(Cursor::new(text)).unwrap();
         Data::Dated(Dated::new(purchases, Some(79), Some(14)))
     };
-    let judged = |data: &Data| evaluate(data, Choice::All, &mut || ()).unwrap();
+    let judged = |data: &Data| evaluate(data, Choice::All(Field::Quick), &mut || ()).unwrap();
     let without = judged(&data(&text));
     // People who are not judged, because new, buy one thing only after the cut.
     let mut planted = text.clone();
@@ -123,7 +123,7 @@ fn cuts_go_back_in_time() {
 fn nobody_to_judge_by_is_told() {
     let purchases = Purchases::read(Cursor::new("customer,date,item\n1,1970-01-01,a\n")).unwrap();
     let data = Data::Dated(Dated::new(purchases, None, None));
-    let error = evaluate(&data, Choice::Auto, &mut || ()).unwrap_err();
+    let error = evaluate(&data, Choice::Auto(Field::Quick), &mut || ()).unwrap_err();
     assert!(matches!(error, BasketError::Nobody), "{error}");
 }
 
@@ -133,7 +133,7 @@ fn without_more_history_what_needs_no_training_is_taken() {
     let keyset = br#"{"test": ["1"]}"#;
     let files = Published::read(history.as_bytes(), history.as_bytes(), &keyset[..]).unwrap();
     let data = Data::Published(files);
-    let found = evaluate(&data, Choice::Auto, &mut || ()).unwrap();
+    let found = evaluate(&data, Choice::Auto(Field::Quick), &mut || ()).unwrap();
     assert_eq!((found.shipped.method.as_str(), found.shipped.recall10), ("ens", 1.0));
     let error = evaluate(&data, Choice::One(Method::Rerank), &mut || ()).unwrap_err();
     assert!(error.to_string().contains("--method ens"), "{error}");
@@ -183,9 +183,9 @@ fn habits_say_more_than_fashion() {
 #[ignore = "minutes long: the figures of the book"]
 fn the_bars_on_ta_feng() {
     let Some(data) = tafeng(1) else { return };
-    let report = evaluate(&data, Choice::All, &mut || ()).unwrap();
+    let report = evaluate(&data, Choice::All(Field::Recurrent), &mut || ()).unwrap();
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
-    let [tifu, _, ens, _] = &report.methods[..] else { panic!("{report:?}") };
+    let [tifu, _, ens, ..] = &report.methods[..] else { panic!("{report:?}") };
     assert_eq!(report.shipped.users, 7_141);
     assert!((tifu.recall10 - 0.1304).abs() <= 0.003 && (tifu.ndcg10 - 0.11).abs() <= 0.003);
     assert!(ens.recall10 >= 0.142 && ens.ndcg10 >= 0.119);

@@ -7,11 +7,12 @@ use jiff::civil::Date;
 use models::basket::Method;
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 use training::{
-    basket::{Choice, Data, Dated, Published, Purchases, Report, Scores, evaluate, steps},
+    basket::{Choice, Data, Dated, Field, Published, Purchases, Report, Scores, evaluate, steps},
     customer_base::day_number,
 };
 
-/// Next baskets by frequency and recency, TIFU-KNN, their ensemble and a boosted re-ranker.
+/// Next baskets by frequency and recency, TIFU-KNN, their ensemble, a boosted re-ranker, and a
+/// recurrent network.
 ///
 /// Either of dated purchases, in true time order: what was bought up to the cut-off is learned from,
 /// the first basket after it is forecast. Or of a benchmark's files: there, too, a model learns only
@@ -41,6 +42,11 @@ pub struct Args {
     /// What is judged; auto is the method that was best one cut earlier in time.
     #[arg(long, value_enum, default_value_t)]
     method: Name,
+    /// Let the recurrent model take part in auto and all: alone, and mixed with the re-ranker. It is
+    /// trained twice, which takes minutes. Where the machine has other work to do too,
+    /// RAYON_NUM_THREADS=1 in the environment makes it several times as fast.
+    #[arg(long)]
+    recurrent: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -49,6 +55,10 @@ enum Name {
     Recency,
     Ens,
     Rerank,
+    /// A network that reads the baskets in their order.
+    Recurrent,
+    /// Re-ranker and network together.
+    Mixed,
     #[default]
     Auto,
     /// A line for each method.
@@ -56,14 +66,16 @@ enum Name {
 }
 
 impl Name {
-    fn choice(self) -> Choice {
+    fn choice(self, field: Field) -> Choice {
         match self {
             Self::Tifu => Choice::One(Method::Tifu),
             Self::Recency => Choice::One(Method::Recency),
             Self::Ens => Choice::One(Method::Ens),
             Self::Rerank => Choice::One(Method::Rerank),
-            Self::Auto => Choice::Auto,
-            Self::All => Choice::All,
+            Self::Recurrent => Choice::One(Method::Recurrent),
+            Self::Mixed => Choice::One(Method::Mixed),
+            Self::Auto => Choice::Auto(field),
+            Self::All => Choice::All(field),
         }
     }
 }
@@ -71,7 +83,8 @@ impl Name {
 /// Judges and prints.
 pub fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
     let data = read(args)?;
-    let choice = args.method.choice();
+    let field = if args.recurrent { Field::Recurrent } else { Field::Quick };
+    let choice = args.method.choice(field);
     let bar = bar(usize::try_from(steps(&data, choice)).unwrap_or(usize::MAX), "people")?;
     let report = evaluate(&data, choice, &mut || bar.inc(1));
     bar.finish_and_clear();
@@ -112,7 +125,7 @@ fn describe(report: &Report) -> String {
 }
 
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(out, "method   recall@10  ndcg@10  phr@10  recall@20  ndcg@20  phr@20   users")?;
+    writeln!(out, "method    recall@10  ndcg@10  phr@10  recall@20  ndcg@20  phr@20   users")?;
     report.methods.iter().try_for_each(|scores| line(out, scores))?;
     if !report.validation.is_empty() {
         writeln!(out, "\n{} was best one cut earlier:", report.shipped.method)?;
@@ -125,7 +138,7 @@ fn line(out: &mut String, scores: &Scores) -> std::fmt::Result {
     let Scores { method, recall10, ndcg10, phr10, recall20, ndcg20, phr20, users } = scores;
     writeln!(
         out,
-        "{method:8} {recall10:9.4} {ndcg10:8.4} {phr10:7.4} {recall20:10.4} {ndcg20:8.4} \
+        "{method:9} {recall10:9.4} {ndcg10:8.4} {phr10:7.4} {recall20:10.4} {ndcg20:8.4} \
          {phr20:7.4} {users:7}"
     )
 }
@@ -150,6 +163,9 @@ mod tests {
     fn one_source_is_given_whole() {
         assert!(parse("--transactions a --cutoff 2001-02-08 --horizon-days 20").is_ok());
         assert!(parse("--history a --future b --keyset c --method rerank").is_ok());
+        assert!(
+            parse("--transactions a --recurrent --method all").is_ok_and(|args| args.recurrent)
+        );
         for wrong in [
             "",
             "--history a",
@@ -174,7 +190,8 @@ mod tests {
             future.as_bytes(),
             &b"{\"item_num\": 6, \"test\": [7, \"9\"]}"[..],
         );
-        evaluate(&Data::Published(files.unwrap()), Choice::All, &mut || ()).unwrap()
+        let choice = Choice::All(Field::Recurrent);
+        evaluate(&Data::Published(files.unwrap()), choice, &mut || ()).unwrap()
     }
 
     #[test]
