@@ -32,6 +32,8 @@ pub struct RetentionConfig {
     pub intake_days: u32,
     /// Circumstances of places: about nobody, and without end otherwise.
     pub circumstance_days: u32,
+    /// Orders, from their end, with everything that happened to them; and what was suggested.
+    pub order_days: u32,
     /// What models foretold, counted from the newest forecast.
     pub forecast_days: u32,
     /// Work that was done, and the content of models that went out of service.
@@ -95,6 +97,7 @@ impl Default for RetentionConfig {
             audit_days: 2 * 365,
             intake_days: 90,
             circumstance_days: 2 * 365,
+            order_days: 3 * 365,
             forecast_days: 365,
             job_days: 90,
             facts: FactsRetention::default(),
@@ -117,6 +120,7 @@ impl RetentionConfig {
                 intake: before(self.intake_days),
                 circumstances: before(self.circumstance_days),
                 jobs: before(self.job_days),
+                orders: before(self.order_days),
                 forecasts_ms: i64::from(self.forecast_days) * DAY_MS,
             },
         }

@@ -29,6 +29,8 @@ pub struct AgeCutoffs {
     pub circumstances: i64,
     /// Work that was done, and models that went out of service.
     pub jobs: i64,
+    /// Orders that ended, and suggestions.
+    pub orders: i64,
     /// Forecasts this much older than the newest go, milliseconds: they may be about the past.
     pub forecasts_ms: i64,
 }
@@ -46,6 +48,8 @@ pub struct Aged {
     pub forecasts: u64,
     /// Jobs.
     pub jobs: u64,
+    /// Orders.
+    pub orders: u64,
     /// Sums of days.
     pub days: u64,
     /// Models that are out of service: their content.
@@ -75,6 +79,19 @@ const FORECASTS: &str = "DELETE FROM forecasts WHERE (model, as_of_unix_ms, pers
     SELECT f.model, f.as_of_unix_ms, f.person FROM forecasts AS f WHERE f.as_of_unix_ms <
         (SELECT max(n.as_of_unix_ms) FROM forecasts AS n) - $1 LIMIT $2)";
 
+const NEEDS: &str = "DELETE FROM needs WHERE (person, made_unix_ms) IN (
+    SELECT f.person, f.made_unix_ms FROM needs AS f WHERE f.made_unix_ms <
+        (SELECT max(n.made_unix_ms) FROM needs AS n) - $1 LIMIT $2)";
+/// What has ended has no time that is to be looked at.
+const ORDER_EVENTS: &str = "DELETE FROM order_events WHERE id IN (
+    SELECT e.id FROM orders AS o JOIN order_events AS e ON e.order_id = o.id
+    WHERE o.due_unix_ms IS NULL AND o.changed_unix_ms < $1 LIMIT $2)";
+const ORDERS: &str = "DELETE FROM orders WHERE id IN (
+    SELECT o.id FROM orders AS o WHERE o.due_unix_ms IS NULL AND o.changed_unix_ms < $1
+      AND NOT EXISTS (SELECT 1 FROM order_events AS e WHERE e.order_id = o.id) LIMIT $2)";
+const SUGGESTIONS: &str = "DELETE FROM suggestions WHERE person IN (
+    SELECT s.person FROM suggestions AS s WHERE s.made_unix_ms < $1 LIMIT $2)";
+
 impl Store {
     /// Deletes what arrived before the cutoffs.
     ///
@@ -88,11 +105,15 @@ impl Store {
         }
         self.delete_steps(TAKEN, oldest).await?;
         let rows = self.delete_steps(QUARANTINE, cutoffs.intake).await?;
+        self.delete_steps(ORDER_EVENTS, cutoffs.orders).await?;
+        self.delete_steps(SUGGESTIONS, cutoffs.orders).await?;
         Ok(Aged {
             facts,
             intake: rows + self.delete_steps(REQUESTS, cutoffs.intake).await?,
             circumstances: self.delete_steps(CIRCUMSTANCES, cutoffs.circumstances).await?,
-            forecasts: self.delete_steps(FORECASTS, cutoffs.forecasts_ms).await?,
+            forecasts: self.delete_steps(FORECASTS, cutoffs.forecasts_ms).await?
+                + self.delete_steps(NEEDS, cutoffs.forecasts_ms).await?,
+            orders: self.delete_steps(ORDERS, cutoffs.orders).await?,
             jobs: self.delete_steps(JOBS, cutoffs.jobs).await?,
             days: self.delete_steps(ROLLUPS, oldest.div_euclid(DAY_MS)).await?,
             models: self.empty_models(cutoffs.jobs).await?,
@@ -309,7 +330,14 @@ mod tests {
     }
 
     fn cutoffs(facts: [i64; 6]) -> AgeCutoffs {
-        AgeCutoffs { facts, intake: 0, circumstances: 0, jobs: 0, forecasts_ms: i64::MAX }
+        AgeCutoffs {
+            facts,
+            intake: 0,
+            circumstances: 0,
+            jobs: 0,
+            orders: 0,
+            forecasts_ms: i64::MAX,
+        }
     }
 
     async fn c16_each_source_ends_by_its_own_age(Rig { store, .. }: Rig) {
@@ -429,6 +457,7 @@ mod tests {
             intake: by,
             circumstances: by,
             jobs: by,
+            orders: by,
             forecasts_ms: 20 - by,
             facts: [0; 6],
         };

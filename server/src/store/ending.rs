@@ -138,6 +138,7 @@ async fn with_nothing_left(
                  OR EXISTS (SELECT 1 FROM facts AS f WHERE f.person = s.person)
                  OR EXISTS (SELECT 1 FROM people AS p WHERE p.person = s.person)
                  OR EXISTS (SELECT 1 FROM taken AS t WHERE t.person = s.person)
+                 OR EXISTS (SELECT 1 FROM orders AS r WHERE r.person = s.person)
                  OR EXISTS (SELECT 1 FROM statements AS said
                      WHERE said.person = s.person AND said.received_unix_ms >= $1)
                  OR EXISTS (SELECT 1 FROM identifiers AS i

@@ -95,12 +95,12 @@ impl Store {
         if expired.any() {
             let Expired { derived, behaviour, recognised, people, receipts, audit, .. } = expired;
             let Expired { forgotten, aged, .. } = expired;
-            let Aged { facts, intake, circumstances, forecasts, jobs, days, models } = aged;
+            let Aged { facts, intake, circumstances, forecasts, jobs, orders, days, models } = aged;
             let result = format!(
                 "deleted {derived} derived, {behaviour} behaviour, {recognised} recognised, \
                  {receipts} receipts of {people} people, {audit} audit, {facts} facts, {intake} \
-                 intake, {circumstances} circumstances, {forecasts} forecasts, {jobs} jobs, {days} \
-                 sums of days, the content of {models} models, {forgotten} people of whom nothing \
+                 intake, {circumstances} circumstances, {forecasts} forecasts, {jobs} jobs, \
+                 {orders} orders, {days} sums of days, the content of {models} models, {forgotten} people of whom nothing \
                  was left"
             );
             let (actor, action) = (Actor::Server, Action::Retention);

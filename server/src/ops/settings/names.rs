@@ -111,6 +111,7 @@ pub const NAMES: &[Setting] = &[
         "Requests, and rows that were not taken, are kept for so long.",
     ),
     setting("retention.circumstance_days", "Circumstances of places are kept for so long."),
+    setting("retention.order_days", "Orders are kept for so long after their end."),
     setting("retention.forecast_days", "What models foretold is kept for so long."),
     setting("retention.job_days", "Work that was done is remembered for so long."),
     setting("retention.facts.conversion_days", "Conversions are kept for so long."),

@@ -133,8 +133,14 @@ async fn c16_the_audit_log_says_how_many_ended(Rig { store, .. }: Rig) {
         writing.put_subjects(&[subject]).await.unwrap();
     }
     writing.commit().await.unwrap();
-    let ages =
-        AgeCutoffs { facts: [0; 6], intake: 0, circumstances: 0, jobs: 0, forecasts_ms: i64::MAX };
+    let ages = AgeCutoffs {
+        facts: [0; 6],
+        intake: 0,
+        circumstances: 0,
+        jobs: 0,
+        orders: 0,
+        forecasts_ms: i64::MAX,
+    };
     let cutoffs = Cutoffs { derived: 0, behaviour: 0, proof: CUTOFF, audit: 0, ages };
     assert_eq!(store.expire(&cutoffs, NOW).await.unwrap().forgotten, 600);
     assert!(!store.expire(&cutoffs, NOW).await.unwrap().any());
