@@ -2,16 +2,24 @@
 //! what it offers.
 
 use crate::{
+    OrdersConfig, OrdersReport,
     conversion::{Conversion, ConversionConfig, registry::TrainingReport, sweep::Plan},
+    delivery::DeliveryConfig,
     features::Features,
     ops::metrics::Scoring,
+    orders::service::Orders,
     store::Store,
 };
 use models::{
     booster::{Forest, Leaf, Objective, Split, Tree},
     calibration::Calibrator,
+    confidence::{Judged, Moved},
     conversion::{ColdStart, KindModel, Lineage, Parts, Predictor},
     profile::{Definitions, Fact, Profile, Source},
+    reorder::{
+        self, Bundle, Categories, CategoryCounts, Consumption, LogLinear, Parts as NeedParts,
+        ReorderModel, Scale,
+    },
 };
 use protocol::offer::{Currency, Money};
 use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
@@ -116,6 +124,154 @@ pub fn model() -> Result<Vec<u8>, Box<dyn Error>> {
         },
     })?;
     Ok(predictor.to_json()?)
+}
+
+/// Categories that made-up people buy.
+const CATEGORIES: u64 = 40;
+
+/// Fills a fresh database with people who buy some of these categories, about every one to four
+/// weeks, for a year.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn add_shoppers(folder: &Path, count: u64) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(folder).await?;
+    let definitions = Definitions::standard()?;
+    for first in (0..count).step_by(PAGE as usize) {
+        let people = first..(first + PAGE).min(count);
+        let empty: Vec<_> =
+            people.clone().map(|number| (id(number), Profile::new(&definitions))).collect();
+        store.add_profiles(&empty, NOW_UNIX_MS - DAY_MS).await?;
+        let made: Vec<_> = people.map(|number| (id(number), shopper(number))).collect();
+        let mut writing = store.begin().await?;
+        writing.put_consumption(&made).await?;
+        writing.commit().await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Everybody buys something once more, and everybody's needs are looked at; gives how many people
+/// that were, and the seconds of either.
+///
+/// # Errors
+/// Whatever the database says; a model that cannot be read.
+pub async fn shop_and_look(
+    folder: &Path,
+    bundle: &[u8],
+) -> Result<(u64, f64, f64), Box<dyn Error>> {
+    let store = Store::open(folder).await?;
+    let begun = std::time::Instant::now();
+    let mut after = Uuid::nil();
+    loop {
+        let (page, last) = store.consumption_after(after, PAGE as u32).await?;
+        let mut bought = Vec::with_capacity(page.len());
+        for closed in page {
+            let mut consumption: Consumption = closed.open()?;
+            let number = closed.person.as_u64_pair().1;
+            consumption.apply(&purchase(number, number % CATEGORIES, NOW_UNIX_MS), 0);
+            bought.push((closed.person, consumption));
+        }
+        let mut writing = store.begin().await?;
+        writing.put_consumption(&bought).await?;
+        writing.commit().await?;
+        let Some(last) = last else { break };
+        after = last;
+    }
+    let update_s = begun.elapsed().as_secs_f64();
+    let definitions = Definitions::standard()?;
+    let features = Features::load(&store, definitions.clone()).await?;
+    let (config, delivery) = (OrdersConfig::default(), DeliveryConfig::default());
+    let follow = Arc::new(features);
+    let orders = Orders::load(&store, config, &delivery, &definitions, follow, &[7; 32]).await?;
+    let orders = Arc::new(orders);
+    orders.register(&store, bundle, OrdersReport::default(), NOW_UNIX_MS).await?;
+    let stop = CancellationToken::new();
+    let begun = std::time::Instant::now();
+    let looked = orders.look(&store, NOW_UNIX_MS + DAY_MS, &stop).await?;
+    let look_s = begun.elapsed().as_secs_f64();
+    store.close().await;
+    Ok((looked.people, update_s, look_s))
+}
+
+/// The file of a model of needs of the usual size: what it says means nothing, but takes as long as
+/// what a fitted one says.
+///
+/// # Errors
+/// Never in practice: all its parts are fixed.
+pub fn needs_model() -> Result<Vec<u8>, Box<dyn Error>> {
+    needs_model_of(220, Calibrator::IDENTITY)
+}
+
+/// The same with so many trees and a calibration.
+pub(crate) fn needs_model_of(
+    rounds: u64,
+    calibrator: Calibrator,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    /// Inner nodes and leaves of a tree of ten leaves.
+    const INNER: i32 = 9;
+    let mut die = dice(3);
+    let mut forest = |width: usize, rounds: u64| {
+        let below = |node: i32| if node < INNER { node } else { INNER - 1 - node };
+        let trees = (0..rounds).map(|_| Tree {
+            splits: (0..INNER)
+                .map(|node| Split {
+                    feature: die(width as u64) as u32,
+                    threshold: die(20) as f32,
+                    missing_left: die(2) == 0,
+                    left: below(2 * node + 1),
+                    right: below(2 * node + 2),
+                })
+                .collect(),
+            leaves: (0..=INNER)
+                .map(|_| Leaf { value: (die(1_000) as f64 - 500.0) / 5_000.0, count: 10 })
+                .collect(),
+        });
+        Forest::new(Objective::Binary, width, vec![-1.5], trees.collect())
+    };
+    let (classifier, hazard) =
+        (forest(reorder::FEATURES, rounds)?, forest(reorder::FEATURES + reorder::AHEAD, rounds)?);
+    let crossed: Vec<usize> = (0..25).collect();
+    let scale = Scale::new(vec![0.5; reorder::FEATURES], vec![1.0; reorder::FEATURES], crossed)?;
+    let weights = vec![0.001; scale.width()];
+    let parts = NeedParts { classifier, regression: LogLinear::new(scale, weights)?, hazard };
+    let mut counts = CategoryCounts::default();
+    counts.add(&[reorder::Purchase { day: 0, quantity: 1 }], 30, 14);
+    let categories = Categories { overall: counts.category(&counts), named: BTreeMap::new() };
+    let model = ReorderModel::new(14, parts, 0.5, calibrator, categories)?;
+    let cut: Vec<Judged> =
+        (0..1_000).map(|n| Judged { probability: 0.95, came: n % 20 != 0 }).collect();
+    let bundle = Bundle::new(model, 0, Moved::between(&cut, &cut), &cut)?;
+    Ok(bundle.to_json()?)
+}
+
+fn shopper(number: u64) -> Consumption {
+    let mut die = dice(number);
+    let mut consumption = Consumption::default();
+    for _ in 0..3 + die(6) {
+        let (category, every) = (die(CATEGORIES), 7 + die(21) as i64);
+        let mut day = 365 - die(28) as i64;
+        while day > 0 {
+            let at = NOW_UNIX_MS - DAY_MS - day * DAY_MS;
+            consumption.apply(&purchase(number, category, at), 0);
+            day -= every + die(5) as i64;
+        }
+    }
+    consumption
+}
+
+fn purchase(number: u64, category: u64, at_unix_ms: i64) -> Fact {
+    Fact {
+        source: Source::Conversion,
+        name: "store_purchase".to_owned(),
+        at_unix_ms,
+        known_unix_ms: at_unix_ms,
+        count: 1,
+        value: Some(Money { minor: 299, currency: Currency::EUR }),
+        number: Some(1.0),
+        item: Some(format!("item-{category}-{}", number % 3)),
+        category: Some(format!("category-{category}")),
+    }
 }
 
 /// Sweeps everybody with a model; gives how many people were predicted, and the seconds.

@@ -10,7 +10,7 @@ const EXECUTABLES: [(&str, &[&str]); 8] = [
     ("edge", &["latency", "step", "withdrawal", "memory"]),
     ("consent", &["enqueue", "ledger"]),
     ("crash", &["crash"]),
-    ("server", &["ingest", "feature_read", "sweep"]),
+    ("server", &["ingest", "feature_read", "sweep", "orders_sweep"]),
     ("signals", &["eda", "cvxeda", "hrv", "correction", "ppg", "streaming"]),
     ("soak", &["soak"]),
     ("tafeng", &["tafeng"]),
@@ -82,7 +82,7 @@ mod tests {
         let one = chosen(&["hrv".to_owned(), "memory".to_owned()]).unwrap();
         assert_eq!(one, [("edge", vec!["memory"]), ("signals", vec!["hrv"])]);
         let server = chosen(&["server".to_owned()]).unwrap();
-        assert_eq!(server, [("server", vec!["ingest", "feature_read", "sweep"])]);
+        assert_eq!(server, [("server", vec!["ingest", "feature_read", "sweep", "orders_sweep"])]);
         assert_eq!(chosen(&[]).unwrap().len(), EXECUTABLES.len());
         assert!(chosen(&["hvr".to_owned()]).unwrap_err().to_string().contains("hvr"));
     }

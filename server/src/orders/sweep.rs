@@ -264,3 +264,6 @@ fn piece(
     }
     Ok(piece)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The server under load: `ingest`, `feature_read`, `sweep`.
+//! The server under load: `ingest`, `feature_read`, `sweep`, `orders_sweep`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement")]
 
@@ -6,6 +6,7 @@
 mod environment;
 mod feature_read;
 mod ingest;
+mod orders_sweep;
 mod sweep;
 
 use server::{
@@ -21,7 +22,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const ALL: [&str; 3] = ["ingest", "feature_read", "sweep"];
+const ALL: [&str; 4] = ["ingest", "feature_read", "sweep", "orders_sweep"];
 /// Where the process that is the server has its data.
 const FOLDER: &str = "ATTUNE_BENCH_FOLDER";
 
@@ -43,6 +44,11 @@ fn main() -> ExitCode {
         match name {
             "ingest" => println!("{}", runtime.block_on(ingest::ingest())),
             "feature_read" => println!("{}", runtime.block_on(feature_read::feature_read())),
+            "orders_sweep" => {
+                for told in runtime.block_on(orders_sweep::orders_sweep()) {
+                    println!("{told}");
+                }
+            }
             _ => {
                 for people in sweep::PEOPLE {
                     println!("{}", runtime.block_on(sweep::sweep(people)));
