@@ -274,9 +274,10 @@ async fn answer(
     JsonBody(asked): JsonBody<OrderCommand>,
 ) -> Result<Json<Heard>, ApiError> {
     let by = match (asked.by, &asked.act) {
-        (By::Person, Act::Approve { .. } | Act::Modify { .. } | Act::Delay { .. } | Act::Cancel) => {
-            Actor::Person { channel: "app".to_owned() }
-        }
+        (
+            By::Person,
+            Act::Approve { .. } | Act::Modify { .. } | Act::Delay { .. } | Act::Cancel,
+        ) => Actor::Person { channel: "app".to_owned() },
         (By::Operator, Act::Cancel) => Actor::Operator { name: "api".to_owned() },
         _ => {
             let detail = "act is approve, modify, delay or cancel in the person's name, and cancel \

@@ -1,9 +1,6 @@
 //! What a person is told where their page cannot be shown.
 
-use super::{
-    view::MessagePage,
-    words::words,
-};
+use super::{view::MessagePage, words::words};
 use crate::{
     api::ApiError,
     orders::{pass::PassFault, person::Language, signing::LinkFault},

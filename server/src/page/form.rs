@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn amounts_are_read_in_one_way_or_not_at_all() {
-        let check = |text, code, expected| assert_eq!(minor(text, currency(code)), expected, "{text}");
+        let check =
+            |text, code, expected| assert_eq!(minor(text, currency(code)), expected, "{text}");
         check("200", "EUR", Some(20_000));
         check(" 49,9 ", "EUR", Some(4_990));
         check("49.90", "EUR", Some(4_990));
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn a_form_of_an_order_makes_its_command() {
         let id = Uuid::from_u128(7);
-        let command = |rest: &str| Form::of(format!("command={id}&{rest}").as_bytes()).command(&tongue());
+        let command =
+            |rest: &str| Form::of(format!("command={id}&{rest}").as_bytes()).command(&tongue());
         let seen = Uuid::from_u128(8);
         let approve = command(&format!("act=approve&seen={seen}&total_minor=2580"));
         assert_eq!(approve, Ok((id, Act::Approve { seen, total_minor: 2_580 })));
@@ -241,7 +243,10 @@ mod tests {
         let limits = change("group=limits&limit.month.EUR=200&limit.day.EUR=").unwrap().unwrap();
         let limit = limits.limits.unwrap()[0];
         assert_eq!((limit.most_minor, limit.currency), (20_000, Currency::EUR));
-        assert_eq!(change("group=limits&limit.day.EUR=x").unwrap(), Err(tongue().words().fault_money));
+        assert_eq!(
+            change("group=limits&limit.day.EUR=x").unwrap(),
+            Err(tongue().words().fault_money)
+        );
         assert!(change("group=feel&do=reset").unwrap().unwrap().reset);
         for wrong in ["", "group=asked", "group=feel&feel=odd", "group=reach&channel=pigeon"] {
             assert!(matches!(change(wrong), Err(PageFault::Form)), "{wrong}");

@@ -383,7 +383,8 @@ async fn wish(State(app): State<App>, visitor: Visitor, request: Request) -> Res
                     // The first wish is also one for the language it was said in, and the browser
                     // may know the zone.
                     change.language = change.language.or(Some(visitor.tongue.language));
-                    let zone = form.get("zone").filter(|zone| jiff::tz::TimeZone::get(zone).is_ok());
+                    let zone =
+                        form.get("zone").filter(|zone| jiff::tz::TimeZone::get(zone).is_ok());
                     change.zone = change.zone.or(zone.map(str::to_owned));
                 }
                 let by = Actor::Person { channel: CHANNEL.to_owned() };

@@ -105,13 +105,11 @@ impl Card {
             sku: line.sku.clone(),
             title: line.title.clone(),
             quantity: line.quantity,
-            each: (line.quantity > 1)
-                .then(|| fill(w.each, &[("price", &price(line.unit_minor))])),
+            each: (line.quantity > 1).then(|| fill(w.each, &[("price", &price(line.unit_minor))])),
             sum: price(line.unit_minor.saturating_mul(i64::from(line.quantity))),
             label: fill(w.pieces, &[("title", &line.title)]),
         });
-        let asks =
-            matches!(order.status(), Status::Proposed | Status::Notified | Status::Modified);
+        let asks = matches!(order.status(), Status::Proposed | Status::Notified | Status::Modified);
         let last = now_unix_ms.saturating_add(order.rules().most_delay_ms);
         let iso = |unix_ms| iso_day(unix_ms, &tongue.zone);
         Self {
@@ -136,10 +134,7 @@ impl Card {
                 delay: Uuid::now_v7(),
                 cancel: Uuid::now_v7(),
                 week_unix_ms: now_unix_ms.saturating_add(WEEK_MS.min(order.rules().most_delay_ms)),
-                days: (
-                    iso(now_unix_ms.saturating_add(DAY_MS)),
-                    iso(last.saturating_sub(DAY_MS)),
-                ),
+                days: (iso(now_unix_ms.saturating_add(DAY_MS)), iso(last.saturating_sub(DAY_MS))),
             },
         }
     }
@@ -283,7 +278,8 @@ impl Settings {
             label: one.language_name,
             chosen: one.lang == w.lang,
         };
-        let both = [crate::orders::person::Language::English, crate::orders::person::Language::German];
+        let both =
+            [crate::orders::person::Language::English, crate::orders::person::Language::German];
         Self {
             agreed: wishes.agreed_unix_ms.is_some(),
             paused: wishes.paused,
@@ -301,7 +297,11 @@ impl Settings {
             phone,
             languages: both.map(super::words::words).map(language).into(),
             zone: tongue.zone.clone(),
-            limits_text: if limits.is_empty() { w.limits_none.to_owned() } else { limits.join(", ") },
+            limits_text: if limits.is_empty() {
+                w.limits_none.to_owned()
+            } else {
+                limits.join(", ")
+            },
             limits: limit_fields(&wishes.limits, currency, tongue),
             feels: FEELS
                 .map(|(one, value)| Choice { value, label: tongue.feel(one), chosen: one == feel })

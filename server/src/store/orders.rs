@@ -330,14 +330,13 @@ impl Store {
         &self,
         person: Uuid,
     ) -> Result<Option<StoredSuggestions<T>>, StoreError> {
-        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> =
-            sqlx::query_as(AssertSqlSafe(format!(
-                "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
+        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
                  WHERE person IN {GROUP} ORDER BY made_unix_ms DESC, person LIMIT 1"
-            )))
-            .bind(bytes(&person))
-            .fetch_optional(&self.readers)
-            .await?;
+        )))
+        .bind(bytes(&person))
+        .fetch_optional(&self.readers)
+        .await?;
         let Some((person, made_unix_ms, nonce, sealed)) = row else { return Ok(None) };
         let key = self.keys.find(&person_hash(id_of(&person)?)).await?;
         let body = key.map(|key| key.open(&person, &nonce, &sealed)).transpose()?;
