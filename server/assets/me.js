@@ -54,22 +54,30 @@ function tell(id) {
 }
 
 async function refresh() {
-  // What is being filled in is not taken away.
-  if (orders().querySelector("details[open]") || orders().contains(document.activeElement)) {
-    news().hidden = false;
-    return;
-  }
-  await show();
-}
-
-async function show() {
   try {
     const answer = await fetch(location.pathname + location.search);
-    if (!answer.ok || !place(await answer.text(), "orders")) return location.reload();
-    news().hidden = true;
+    if (!answer.ok) return location.reload();
+    const html = await answer.text();
+    const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("orders");
+    // What this page did itself it has shown already.
+    if (fresh?.dataset.state === orders().dataset.state) return;
+    // What is being filled in is not taken away.
+    if (orders().querySelector("details[open]")) news().hidden = false;
+    else show(html);
   } catch {
     // Without a connection the page stays as it is; the stream tries again.
   }
+}
+
+/** Shows the orders anew, with the focus and the note where they were. */
+function show(html) {
+  const of = (element) => element?.closest("#orders article")?.id;
+  const [told, active] = [orders().querySelector("[data-note]"), document.activeElement];
+  const [noted, focused] = [of(told), of(active)];
+  if (!place(html, "orders")) return location.reload();
+  if (noted) document.querySelector(`#${noted} > header`)?.after(told);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  news().hidden = true;
 }
 
 /** The browser knows the time zone of whoever never said theirs. */
@@ -84,7 +92,7 @@ document.addEventListener("submit", (event) => {
   send(event.target, event.submitter);
 });
 document.addEventListener("click", (event) => {
-  if (event.target.id === "news") show().then(() => orders().focus());
+  if (event.target.id === "news") location.reload();
 });
 
 let hidden = 0;

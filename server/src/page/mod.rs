@@ -39,7 +39,7 @@ use axum::{
 };
 use fault::{PageFault, html};
 use form::Form;
-use protocol::{log, offer::Currency, problem::Problem};
+use protocol::{digest::Digest, log, offer::Currency, problem::Problem};
 use serde::Deserialize;
 use speak::Tongue;
 use std::future::Future;
@@ -59,6 +59,8 @@ const CHANNEL: &str = "page";
 const MOST_LOOKED_AT: u32 = 100;
 /// Past orders shown at once.
 const PAST_SHOWN: usize = 10;
+/// Of a digest: two states of one page are not mixed up.
+const STATE_BYTES: usize = 8;
 /// Search engines keep their hands off.
 const ROBOTS: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow"));
@@ -231,6 +233,7 @@ async fn render(app: &App, visitor: &Visitor, show: Show) -> Result<Response, Pa
     let page = Page {
         w: tongue.words(),
         pass,
+        state: state(&newest),
         waiting,
         under_way,
         tips: tips.iter().map(|tip| Tip::of(tip, tongue)).collect(),
@@ -240,6 +243,18 @@ async fn render(app: &App, visitor: &Visitor, show: Show) -> Result<Response, Pa
         settings,
     };
     Ok(html(show.status, &page))
+}
+
+/// Tells one state of a person's orders from another, so that a page need not be shown anew for what
+/// it did itself.
+fn state(orders: &[StoredOrder]) -> String {
+    let one = |stored: &StoredOrder| (stored.order.id(), stored.order.events());
+    let told: Vec<u8> = orders
+        .iter()
+        .map(one)
+        .flat_map(|(id, events)| [&id.as_bytes()[..], &events.to_be_bytes()].concat())
+        .collect();
+    Digest::of(&told).0.iter().take(STATE_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Some past orders, and before which time there are more.

@@ -233,6 +233,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Whether there is a way to use an address for, or one to take away.
+    pub(super) fn wants(&self, channel: &str) -> bool {
+        let there = if channel == "email" { &self.email } else { &self.phone };
+        !there.is_empty() || self.channels.iter().any(|one| one.value == channel)
+    }
+
     /// What to say within a group.
     pub(super) fn said(&self, group: &str) -> Option<&Note> {
         self.said.as_ref().filter(|(of, _)| of == group).map(|(_, note)| note)
@@ -352,6 +358,8 @@ fn limit_fields(limits: &[Limit], currency: Currency, tongue: &Tongue) -> Vec<Li
 pub(super) struct Page<'a> {
     pub(super) w: &'static Words,
     pub(super) pass: &'a str,
+    /// Tells one state of the orders from another.
+    pub(super) state: String,
     /// The answered order, if it has ended, and those that wait.
     pub(super) waiting: Vec<Card>,
     pub(super) under_way: Vec<Card>,

@@ -72,7 +72,7 @@ words! {
     day: "Ask me again on", "Wieder fragen am";
     delay: "Later", "Später";
 
-    waits: "Waits for you until {until}. Without an answer it ends by itself.", "Wartet auf Sie bis {until}. Ohne Antwort endet es von selbst.";
+    waits: "Waits until {until}, then ends by itself.", "Wartet bis {until}, dann endet es von selbst.";
     approved: "You said yes. It is ordered at {begins}; until then you can take it back.", "Sie haben zugesagt. Bestellt wird am {begins}; bis dahin können Sie es zurücknehmen.";
     delayed: "Put off. We ask again by {until}.", "Aufgeschoben. Wir fragen wieder, spätestens am {until}.";
     fulfilling: "You said yes. The shop is taking the order.", "Sie haben zugesagt. Das Geschäft nimmt die Bestellung an.";

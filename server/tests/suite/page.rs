@@ -269,7 +269,7 @@ async fn c3_pausing_and_stopping_end_what_waits() {
         let order = shopping.propose(ADA, wish, 0).await.order;
         let after =
             taken(server, &format!("{home}/wishes"), &format!("group=asked&do={wish}")).await;
-        assert!(after.contains(how) && after.contains("Nothing waits for you"), "{after}");
+        assert!(after.contains(how) && !after.contains("class=\"primary\" aria"), "{after}");
         assert_eq!(shopping.order(order).await["status"], "cancelled");
         taken(server, &format!("{home}/wishes"), "group=asked&do=agree").await;
     }
@@ -339,10 +339,12 @@ async fn pages_are_for_their_person_alone_and_nothing_in_them_runs() {
         assert_eq!(header("x-robots-tag"), "noindex, nofollow");
         assert!(header("content-security-policy").starts_with("default-src 'self';"));
         let page = answer.text().await.unwrap();
-        assert!(
-            !page.contains("<script>") && !page.contains("style=") && !page.contains(" on"),
-            "{page}"
-        );
+        let handler = |rest: &str| {
+            let name = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+            name.starts_with('=') && name.len() < rest.len()
+        };
+        assert!(!page.split(" on").skip(1).any(handler), "{page}");
+        assert!(!page.contains("<script>") && !page.contains("style="), "{page}");
     }
     let page = read(server, &home, 200).await;
     assert!(page.contains("&#60;script&#62;"), "{page}");
