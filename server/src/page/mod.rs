@@ -361,7 +361,8 @@ struct WishesForm {
     /// asked, reach, language, limits or feel. The other fields are of this group.
     group: String,
     /// Of asked: agree, stop, pause or resume. Of feel: reset.
-    r#do: Option<String>,
+    #[serde(rename = "do")]
+    wanted: Option<String>,
     /// in_app, email or sms.
     channel: Option<String>,
     email: Option<String>,

@@ -32,9 +32,10 @@ pub(super) const fn words(language: Language) -> &'static Words {
 pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
+    while let Some((before, named)) = rest.split_once('{')
+        && let Some((name, after)) = named.split_once('}')
+    {
         filled.push_str(before);
-        let Some((name, after)) = after.split_once('}') else { break };
         filled.push_str(values.iter().find(|(known, _)| *known == name).map_or("", |pair| pair.1));
         rest = after;
     }
@@ -73,7 +74,7 @@ words! {
     delay: "Later", "Später";
 
     waits: "Waits until {until}, then ends by itself.", "Wartet bis {until}, dann endet es von selbst.";
-    approved: "You said yes. It is ordered at {begins}; until then you can take it back.", "Sie haben zugesagt. Bestellt wird am {begins}; bis dahin können Sie es zurücknehmen.";
+    approved: "You said yes. It is ordered on {begins}; until then you can take it back.", "Sie haben zugesagt. Bestellt wird am {begins}; bis dahin können Sie es zurücknehmen.";
     delayed: "Put off. We ask again by {until}.", "Aufgeschoben. Wir fragen wieder, spätestens am {until}.";
     fulfilling: "You said yes. The shop is taking the order.", "Sie haben zugesagt. Das Geschäft nimmt die Bestellung an.";
 
@@ -270,6 +271,6 @@ mod tests {
     fn values_come_where_they_are_named() {
         let said = fill("{a} and {b}, {a}{c}.", &[("a", "one"), ("b", "{a}")]);
         assert_eq!(said, "one and {a}, one.", "a value is not filled in again");
-        assert_eq!(fill("open {brace", &[]), "open ");
+        assert_eq!(fill("an open {brace", &[]), "an open {brace");
     }
 }
