@@ -110,6 +110,12 @@ impl Card {
             label: fill(w.pieces, &[("title", &line.title)]),
         });
         let asks = matches!(order.status(), Status::Proposed | Status::Notified | Status::Modified);
+        let changed = asks.then(|| tongue.changed(&stored.events)).flatten();
+        // Why it asks again says more than that it does.
+        let note = note.map(|note| match changed {
+            Some(text) if note.taken => Note { text: text.to_owned(), ..note },
+            _ => note,
+        });
         let last = now_unix_ms.saturating_add(order.rules().most_delay_ms);
         let iso = |unix_ms| iso_day(unix_ms, &tongue.zone);
         Self {
@@ -123,7 +129,7 @@ impl Card {
             reasons: order.why().reasons.clone(),
             sure: fill(w.sure, &[("percent", &percent(order.why().confidence).to_string())]),
             standing: tongue.standing(order),
-            changed: asks.then(|| tongue.changed(&stored.events)).flatten(),
+            changed,
             note,
             asks,
             undo: matches!(order.status(), Status::Approved | Status::Delayed),

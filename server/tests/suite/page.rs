@@ -355,7 +355,7 @@ async fn anew(stream: &mut Response) -> String {
     let mut heard = String::new();
     while !heard.contains("\n\n") {
         let chunk = stream.chunk().await.unwrap().unwrap();
-        heard.push_str(&String::from_utf8(chunk.to_vec()).unwrap());
+        heard.push_str(std::str::from_utf8(&chunk).unwrap());
     }
     heard
 }
