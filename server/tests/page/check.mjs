@@ -1,6 +1,7 @@
 // The person's page in a browser, at the size of a phone and of a desktop. Started by the test
 // `browser`, which runs the server and says in PLAN whose pages there are; PACKAGES is where
-// playwright-core and axe are installed, CHROMIUM the browser, SHOTS a folder for screenshots.
+// playwright-core and axe are installed, CHROMIUM the browser. SHOTS is a folder for screenshots, ASSETS
+// one whose style and script are tried instead of the server's: looks change without a build.
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
