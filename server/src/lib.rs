@@ -40,6 +40,7 @@ mod intake;
 mod live;
 mod ops;
 pub mod orders;
+mod page;
 pub mod privacy;
 #[doc(hidden)]
 pub mod rehearsal;

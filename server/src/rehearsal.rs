@@ -7,8 +7,14 @@ use crate::{
     delivery::DeliveryConfig,
     features::Features,
     ops::metrics::Scoring,
-    orders::service::Orders,
-    store::Store,
+    orders::{
+        desk::{Desk, NotAsked},
+        life::Proposal,
+        person::{Suggestion, Wishes},
+        service::Orders,
+        wording::Wording,
+    },
+    store::{Location, Store, StoreError, Subject, Writing},
 };
 use models::{
     booster::{Forest, Leaf, Objective, Split, Tree},
@@ -66,6 +72,60 @@ pub async fn add_people(folder: &Path, count: u64) -> Result<(), Box<dyn Error>>
             people.map(|number| (id(number), profile(&definitions, number))).collect();
         store.add_profiles(&made, NOW_UNIX_MS - DAY_MS).await?;
     }
+    store.close().await;
+    Ok(())
+}
+
+/// Makes proposals to people, each at its time, beside a server that may run on the same data. Who is
+/// not known yet is made, and who never said anything agrees.
+///
+/// # Errors
+/// Whatever the database says; a proposal that is not asked.
+pub async fn propose(
+    at: impl Into<Location>,
+    proposals: Vec<(Proposal, i64)>,
+) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(at.into()).await?;
+    let desk = Desk::new(None, [], Wording::new(None, None)?);
+    for (proposal, at_unix_ms) in proposals {
+        let person = proposal.person;
+        let mut turn = known(&store, person, at_unix_ms).await?;
+        if turn.wishes::<Wishes>(person).await?.is_none() {
+            let agreed = Wishes { agreed_unix_ms: Some(at_unix_ms), ..Wishes::default() };
+            turn.put_wishes(person, &agreed, at_unix_ms).await?;
+        }
+        turn.commit().await?;
+        let proposed = desk.propose(&store, proposal, at_unix_ms).await?;
+        proposed.map_err(|why: NotAsked| format!("not asked: {why:?}"))?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// A turn in which a person is known.
+async fn known(store: &Store, person: Uuid, at_unix_ms: i64) -> Result<Writing, StoreError> {
+    let mut turn = store.begin().await?;
+    if store.root_of(person).await?.is_none() {
+        let made = Subject { person, root: person, first_seen_unix_ms: at_unix_ms };
+        turn.put_subjects(&[made]).await?;
+    }
+    Ok(turn)
+}
+
+/// Keeps what may be needed by somebody, who is made if they are not known yet.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn suggest(
+    at: impl Into<Location>,
+    person: Uuid,
+    suggestions: &[Suggestion],
+    at_unix_ms: i64,
+) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(at.into()).await?;
+    let mut turn = known(&store, person, at_unix_ms).await?;
+    turn.put_suggestions(person, &suggestions, at_unix_ms).await?;
+    turn.commit().await?;
     store.close().await;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! All that a change has to pass, cheap checks first, with the time of each.
 
 use crate::{
-    book, contract, licences, logs,
+    book, browser, contract, licences, logs,
     project::{Project, TaskError, succeed},
     setup, smoke,
 };
@@ -21,7 +21,7 @@ struct Step {
 /// How a step went; `None` = it was not reached.
 type Report = (&'static str, Option<(Duration, Result<String, String>)>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "setup", run: |_| setup::ensure(setup::Use::Test).map(|()| String::new()) },
     Step { name: "format", run: |p| quiet(p.cargo(["fmt", "--all", "--check"])) },
     Step { name: "book", run: book::verify },
@@ -30,6 +30,7 @@ const STEPS: [Step; 11] = [
     Step { name: "clippy", run: clippy },
     Step { name: "core", run: portable_core },
     Step { name: "tests", run: |p| quiet(p.cargo(["test", "--workspace"])) },
+    Step { name: "page", run: browser::run },
     Step { name: "contract", run: contract::run },
     Step { name: "docs", run: api_docs },
     Step { name: "demo", run: demo },

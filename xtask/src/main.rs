@@ -5,6 +5,7 @@
 
 mod bench;
 mod book;
+mod browser;
 mod ci;
 mod constants;
 mod contract;
@@ -119,7 +120,10 @@ fn main() -> ExitCode {
 
 fn run(project: &Project, task: Task) -> Result<ExitCode, TaskError> {
     match task {
-        Task::Setup { check, extra: None } => setup::run(check)?,
+        Task::Setup { check, extra: None } => {
+            setup::run(check)?;
+            browser::setup(project, check)?;
+        }
         Task::Setup { check, extra: Some(_) } => timescale::run(check)?,
         Task::Demo(passed) => {
             setup::ensure(setup::Use::Run)?;

@@ -48,6 +48,7 @@ const COOKIE: &str = "live_session";
         (name = "intake", description = "What operators report"),
         (name = "features", description = "What is computed about people"),
         (name = "orders", description = "What is proposed to people, and their answers"),
+        (name = "pages", description = "What people see and answer in a browser"),
         (name = "keys", description = "Who may ask for the operator"),
         (name = "live", description = "What arrives, as it arrives"),
         (name = "health", description = "For whoever watches the server"),

@@ -141,7 +141,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 }
 
 /// The body, within its bound.
-pub(super) async fn whole_body(request: Request, app: &App) -> Result<Bytes, ApiError> {
+pub(crate) async fn whole_body(request: Request, app: &App) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, app).await.map_err(|rejection| {
         match rejection.into_response().status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::refused(

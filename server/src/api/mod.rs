@@ -13,7 +13,7 @@ mod document;
 mod error;
 mod events;
 mod examples;
-mod extract;
+pub(crate) mod extract;
 mod features;
 mod health;
 mod identity;
@@ -33,7 +33,7 @@ mod work;
 
 pub(crate) use error::ApiError;
 
-use crate::{app::App, live};
+use crate::{app::App, live, page};
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
@@ -81,6 +81,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(models::router())
         .merge(needs::router())
         .merge(orders::router())
+        .merge(page::router())
         .merge(work::router())
         .merge(keys::router())
         .merge(metrics::router())

@@ -14,12 +14,14 @@ use crate::{
         person::{Language, Limit, Suggestion, Wishes, WishesChange},
         threshold::Feel,
     },
+    page::stream,
     store::StoredOrder,
 };
 use axum::{
     Json,
     extract::{FromRequestParts, State},
     http::request::Parts,
+    response::IntoResponse,
 };
 use protocol::problem::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(wishes, wish))
         .routes(routes!(suggestions))
         .routes(routes!(page))
+        .routes(routes!(news))
 }
 
 /// An order.
@@ -512,6 +515,31 @@ async fn page(
     let base = app.orders.config.public_url.as_deref();
     let url = base.map(|base| format!("{}{path}", base.trim_end_matches('/')));
     Ok(Json(Page { path, url, expires_unix_ms }))
+}
+
+/// That something changed of a person's orders
+///
+/// Server-sent events named `anew`: ask again. They say nothing else. A stream ends after ten
+/// minutes: ask for another, with a key that still holds.
+#[utoipa::path(get, path = "/v1/people/{person}/orders/stream", tag = "orders",
+    security(("api_key" = ["orders"])),
+    params(("person" = Uuid, Path, description = "An id of the person")),
+    responses(
+        (status = 200, description = "Notices", body = str, content_type = "text/event-stream"),
+        (status = 404, description = "Nobody is known by this id", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Not a UUID", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Too many streams", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+async fn news(
+    State(app): State<App>,
+    _: Allowed<scope::Orders>,
+    Person(person): Person,
+) -> Result<impl IntoResponse, ApiError> {
+    let root = root(&app, person).await?;
+    stream::of(&app, root).await
 }
 
 fn view(app: &App, person: Uuid, wishes: Wishes) -> Result<WishesView, ApiError> {

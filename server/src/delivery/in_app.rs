@@ -22,11 +22,14 @@ pub struct Notice {
 
 /// The streams of everybody; clones are the same.
 #[derive(Debug, Clone)]
-pub struct InApp(broadcast::Sender<Notice>);
+pub struct InApp {
+    notices: broadcast::Sender<Notice>,
+    changes: broadcast::Sender<Uuid>,
+}
 
 impl Default for InApp {
     fn default() -> Self {
-        Self(broadcast::channel(WAITING).0)
+        Self { notices: broadcast::channel(WAITING).0, changes: broadcast::channel(WAITING).0 }
     }
 }
 
@@ -34,7 +37,20 @@ impl InApp {
     /// Hears of everything from now on, of everybody: filter by person.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Notice> {
-        self.0.subscribe()
+        self.notices.subscribe()
+    }
+
+    /// Hears of whom something changed, from now on: of messages, and of all that is not worth one,
+    /// such as an answer on another device.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Uuid> {
+        self.changes.subscribe()
+    }
+
+    /// Says that something changed for a person.
+    pub fn changed(&self, person: Uuid) {
+        // Nobody looks: they will find it.
+        let _ = self.changes.send(person);
     }
 }
 
@@ -50,7 +66,8 @@ impl Channel for InApp {
         };
         let notice = Notice { person, message: message.id, subject: message.subject.clone() };
         // Nobody looks: they will find it.
-        let _ = self.0.send(notice);
+        let _ = self.notices.send(notice);
+        self.changed(person);
         Ok(Accepted::default())
     }
 }

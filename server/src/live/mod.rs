@@ -14,6 +14,7 @@ use crate::{
     app::App,
     counters::Counters,
     ingest::{TakenBatch, TakenConsents},
+    page,
     store::{Cutoffs, Expired, Removed, Store, StoreError},
 };
 use axum::{
@@ -183,7 +184,7 @@ async fn page(
 
 /// A file of the page
 #[utoipa::path(get, path = "/assets/{file}", tag = "live", security(()),
-    params(("file" = String, Path, description = "live.css, live.js or icon.svg",
+    params(("file" = String, Path, description = "live.css, live.js, me.css, me.js or icon.svg",
         example = "live.css")),
     responses(
         (status = 200, description = "The file", content(
@@ -195,6 +196,8 @@ async fn asset(path: Result<Path<String>, PathRejection>) -> Result<Response, Ap
     let (media_type, text) = match path.as_ref().map(|Path(file)| file.as_str()) {
         Ok("live.css") => ("text/css; charset=utf-8", view::CSS),
         Ok("live.js") => ("text/javascript; charset=utf-8", view::SCRIPT),
+        Ok("me.css") => ("text/css; charset=utf-8", page::CSS),
+        Ok("me.js") => ("text/javascript; charset=utf-8", page::SCRIPT),
         Ok("icon.svg") => ("image/svg+xml", view::ICON),
         _ => return Err(ApiError::refused(ErrorCode::NotFound, "the page has no such file")),
     };

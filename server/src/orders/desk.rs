@@ -92,6 +92,12 @@ impl Desk {
         self.shop.as_deref()
     }
 
+    /// The ways that are set up beside the page.
+    #[must_use]
+    pub fn ways(&self) -> Vec<ChannelKind> {
+        self.channels.keys().copied().collect()
+    }
+
     /// The streams of everybody's pages.
     #[must_use]
     pub const fn in_app(&self) -> &InApp {
@@ -141,6 +147,7 @@ impl Desk {
         let current = self.current(store, id, command).await?;
         let mut turn = store.begin().await?;
         let Some(stored) = turn.order(id).await? else { return Ok(None) };
+        let known = stored.events.len();
         let heard = decide(&mut turn, stored, command, current, now_unix_ms).await?;
         if let Some(follow) = &self.follow
             && matches!(command.act, Act::Accepted { .. })
@@ -149,6 +156,9 @@ impl Desk {
             purchase::record(&mut turn, &**follow, &heard.order.order, now_unix_ms).await?;
         }
         turn.commit().await?;
+        if heard.order.events.len() > known {
+            self.in_app.changed(heard.order.order.person());
+        }
         Ok(Some(heard))
     }
 
@@ -179,6 +189,7 @@ impl Desk {
             end_all_in(&mut turn, person, because, by, now_unix_ms).await?;
         }
         turn.commit().await?;
+        self.in_app.changed(person);
         Ok(Ok(wishes))
     }
 
@@ -197,6 +208,7 @@ impl Desk {
         let mut turn = store.begin().await?;
         let ended = end_all_in(&mut turn, person, because, by, now_unix_ms).await?;
         turn.commit().await?;
+        self.in_app.changed(person);
         Ok(ended)
     }
 

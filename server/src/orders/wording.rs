@@ -26,7 +26,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("de/sms.txt", include_str!("../../wording/de/sms.txt")),
 ];
 /// How far "in a week" is, milliseconds.
-const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+pub(crate) const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// Why there are no words.
@@ -182,7 +182,7 @@ impl Wording {
 }
 
 /// An amount as it is written in a language.
-fn money(money: Money, language: Language) -> String {
+pub(crate) fn money(money: Money, language: Language) -> String {
     let text = money.to_string();
     match language {
         Language::English => text,
@@ -191,12 +191,25 @@ fn money(money: Money, language: Language) -> String {
 }
 
 /// A time as it is written in a language, in the person's zone.
-fn date(unix_ms: i64, zone: &str, language: Language) -> String {
-    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-    let Ok(at) = Timestamp::from_millisecond(unix_ms) else { return String::new() };
+pub(crate) fn date(unix_ms: i64, zone: &str, language: Language) -> String {
     let form = match language {
         Language::English => "%-d %B %Y, %H:%M",
         Language::German => "%-d.%-m.%Y, %H:%M Uhr",
     };
+    written(unix_ms, zone, form)
+}
+
+/// The day of a time, likewise.
+pub(crate) fn day(unix_ms: i64, zone: &str, language: Language) -> String {
+    let form = match language {
+        Language::English => "%-d %B %Y",
+        Language::German => "%-d.%-m.%Y",
+    };
+    written(unix_ms, zone, form)
+}
+
+fn written(unix_ms: i64, zone: &str, form: &str) -> String {
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let Ok(at) = Timestamp::from_millisecond(unix_ms) else { return String::new() };
     at.to_zoned(zone).strftime(form).to_string()
 }

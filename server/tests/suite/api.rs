@@ -134,7 +134,14 @@ async fn the_documents_paths_are_the_servers() {
     get /assets/{file}
     get /healthz
     get /live
+    get /me/{pass}
+    get /me/{pass}/data
+    get post /me/{pass}/forget
+    post /me/{pass}/orders/{order}
+    get /me/{pass}/stream
+    post /me/{pass}/wishes
     get /metrics
+    get post /o/{link}
     get /openapi.json
     get /readyz
     post /sign-in
@@ -161,11 +168,18 @@ async fn the_documents_paths_are_the_servers() {
     get /v1/models/{model}/performance
     post /v1/models/{model}/promote
     post /v1/models/{model}/retire
+    get /v1/orders/{order}
+    post /v1/orders/{order}/commands
     post /v1/people/link
     post /v1/people/resolve
     delete /v1/people/{person}
     get /v1/people/{person}/export
     get /v1/people/{person}/features
+    post /v1/people/{person}/order-page
+    get /v1/people/{person}/order-suggestions
+    get patch /v1/people/{person}/order-wishes
+    get /v1/people/{person}/orders
+    get /v1/people/{person}/orders/stream
     get /v1/people/{person}/prediction
     post /v1/people/{person}/split
     get /v1/predictions

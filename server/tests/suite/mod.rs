@@ -14,5 +14,6 @@ mod keys;
 mod kills;
 mod operations;
 mod order;
+mod page;
 mod predictions;
 mod privacy;

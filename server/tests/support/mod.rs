@@ -8,10 +8,12 @@
 mod database;
 mod device;
 mod operator;
+mod orders;
 mod postgres;
 mod running;
 
 pub use database::*;
 pub use device::*;
 pub use operator::*;
+pub use orders::*;
 pub use running::*;
