@@ -77,8 +77,11 @@ impl Features {
         let mut changed = Vec::with_capacity(roots.len());
         for root in roots {
             let mut consumption = before.remove(&root).unwrap_or_default();
-            let facts = new.get(&root).into_iter().flatten();
-            if facts.fold(false, |any, fact| consumption.apply(fact, offset) || any) {
+            let mut any = false;
+            for fact in new.get(&root).into_iter().flatten() {
+                any |= consumption.apply(fact, offset);
+            }
+            if any {
                 changed.push((root, consumption));
             }
         }

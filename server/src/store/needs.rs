@@ -6,6 +6,7 @@
 
 use super::{
     Closed, Foretold, Store, StoreError, Writing, bytes, id_of,
+    predictions::ProfileRow,
     seal::Sealed,
     sql::{MOST_ROWS, list},
 };
@@ -188,7 +189,7 @@ impl Store {
         after: Uuid,
         most: u32,
     ) -> Result<(Vec<Closed>, Option<Uuid>), StoreError> {
-        let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let rows: Vec<ProfileRow> = sqlx::query_as(
             "SELECT c.person, p.stale, c.nonce, c.sealed FROM consumption AS c
              JOIN profiles AS p ON p.person = c.person WHERE c.person > $1
              ORDER BY c.person LIMIT $2",
@@ -228,8 +229,7 @@ impl Store {
             for root in some {
                 query = query.bind(bytes(root));
             }
-            let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> =
-                query.fetch_all(&self.readers).await?;
+            let rows: Vec<ProfileRow> = query.fetch_all(&self.readers).await?;
             for closed in self.closed(rows).await? {
                 found.insert(closed.person, closed.open()?);
             }
@@ -269,7 +269,7 @@ impl Store {
         after: Uuid,
         most: u32,
     ) -> Result<(Vec<(Uuid, T)>, Option<Uuid>), StoreError> {
-        let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let rows: Vec<ProfileRow> = sqlx::query_as(
             "SELECT person, made_unix_ms, nonce, sealed FROM needs
              WHERE made_unix_ms = $1 AND person > $2 ORDER BY person LIMIT $3",
         )

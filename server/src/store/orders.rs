@@ -5,6 +5,7 @@
 
 use super::{
     Store, StoreError, Writing, bytes, id_of,
+    predictions::ProfileRow,
     seal::{PersonKey, Sealed, person_hash},
     sql::{MOST_ROWS, list},
     whole,
@@ -44,6 +45,7 @@ pub struct StoredSuggestions<T> {
     pub body: T,
 }
 
+type WishesRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 type EventRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// Every node of the group that `$1` is in.
@@ -367,8 +369,7 @@ impl Store {
             for root in some {
                 query = query.bind(bytes(root));
             }
-            let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
-                query.fetch_all(&self.readers).await?;
+            let rows: Vec<WishesRow> = query.fetch_all(&self.readers).await?;
             let people = rows.iter().map(|(_, person, ..)| id_of(person));
             let people = people.collect::<Result<Vec<_>, _>>()?;
             let hashes: Vec<_> = people.iter().map(|person| person_hash(*person)).collect();
@@ -391,7 +392,7 @@ impl Store {
         after: Uuid,
         most: u32,
     ) -> Result<(Vec<T>, Option<Uuid>), StoreError> {
-        let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let rows: Vec<ProfileRow> = sqlx::query_as(
             "SELECT person, changed_unix_ms, nonce, sealed FROM order_people WHERE person > $1
              ORDER BY person LIMIT $2",
         )
@@ -430,7 +431,7 @@ impl Store {
         &self,
         person: Uuid,
     ) -> Result<Option<StoredSuggestions<T>>, StoreError> {
-        let row: Option<(Vec<u8>, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(format!(
+        let row: Option<ProfileRow> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT person, made_unix_ms, nonce, sealed FROM suggestions
                  WHERE person IN {GROUP} ORDER BY made_unix_ms DESC, person LIMIT 1"
         )))

@@ -87,7 +87,8 @@ pub struct Saying<'a> {
     pub as_of_unix_ms: i64,
 }
 
-type ProfileRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>);
+/// Person, a number, nonce, body: what [`Store::closed`] takes.
+pub(super) type ProfileRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>);
 type PredictionRow = (Vec<u8>, String, i64, Vec<u8>, Vec<u8>);
 type FactRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 type ForecastRow = (Vec<u8>, Vec<u8>, Vec<u8>);

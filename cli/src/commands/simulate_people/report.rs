@@ -61,6 +61,9 @@ pub struct Told {
 
 const WEEK: usize = 7;
 
+/// What is counted of a day.
+type Count = fn(&Day) -> u64;
+
 impl Told {
     fn sum(&self, of: impl Fn(&Day) -> u64) -> u64 {
         self.days.iter().map(of).sum()
@@ -145,7 +148,7 @@ pub fn write(folder: &Path, told: &Told) -> Result<(), Failure> {
     fs::write(at("report.json"), serde_json::to_vec_pretty(told)?)?;
     fs::write(at("report.md"), told.markdown())?;
     let sum = |days: &[Day], of: fn(&Day) -> u64| days.iter().map(of).sum::<u64>() as f64;
-    let counts: [(&str, fn(&Day) -> u64); 4] = [
+    let counts: [(&str, Count); 4] = [
         ("proposed", |day| day.proposed),
         ("fulfilled", |day| day.fulfilled),
         ("cancelled", |day| day.cancelled),
