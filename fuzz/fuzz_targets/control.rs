@@ -16,7 +16,9 @@ fuzz_target!(|input: (u8, Vec<Event>)| {
     let specs = [DeviceSpec::polar_h10, DeviceSpec::polar_sense, DeviceSpec::shimmer3_gsr];
     let spec = specs[usize::from(input.0) % specs.len()]();
     let (control, data) = match spec.kind {
-        firmware_sim::spec::DeviceKind::Shimmer3Gsr => (gatt::SHIMMER_TO_DEVICE, gatt::SHIMMER_FROM_DEVICE),
+        firmware_sim::spec::DeviceKind::Shimmer3Gsr => {
+            (gatt::SHIMMER_TO_DEVICE, gatt::SHIMMER_FROM_DEVICE)
+        }
         _ => (gatt::PMD_CONTROL, gatt::PMD_DATA),
     };
     let source = spec.source();

@@ -10,7 +10,10 @@ use protocol::shimmer::{
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, stream) = input;
     let skipped = |events: &[Event]| {
-        events.iter().map(|e| if let Event::Skipped { bytes } = e { *bytes } else { 0 }).sum::<usize>()
+        events
+            .iter()
+            .map(|e| if let Event::Skipped { bytes } = e { *bytes } else { 0 })
+            .sum::<usize>()
     };
     let whole = Framer::new().push(stream);
     let mut framer = Framer::new();

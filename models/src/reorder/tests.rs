@@ -2,6 +2,8 @@ use super::*;
 use crate::{
     booster::{Forest, Leaf, Objective, Split, Tree},
     calibration::Calibrator,
+    confidence::{Adaptive, Judged, Level, Moved, Wanted},
+    profile::{Fact, Source},
 };
 use proptest::prelude::*;
 
@@ -377,4 +379,105 @@ proptest! {
             prop_assert!((1..=LARGEST as u32).contains(&amount.median()));
         }
     }
+}
+
+fn judged(probability: f64, came: bool) -> Judged {
+    Judged { probability, came }
+}
+
+/// A completed cut on which a twentieth of the sure ones was wrong.
+fn cut() -> Vec<Judged> {
+    (0..2_000).map(|n| judged(if n % 2 == 0 { 0.95 } else { 0.2 }, n % 40 != 0)).collect()
+}
+
+#[test]
+fn a_bundle_comes_back_and_keeps_its_record() {
+    let cut = cut();
+    let moved = Moved::between(&cut, &cut);
+    let bundle = Bundle::new(model(0.5), 106, moved, &cut).unwrap();
+    let bytes = bundle.to_json().unwrap();
+    assert_eq!(Bundle::from_json(&bytes).unwrap(), bundle);
+    assert_eq!(bundle.id().len(), 16);
+    assert_eq!(bundle.calibrated_on(), 106);
+    let wanted = Wanted::default();
+    let level = bundle.level(&Adaptive::new(&wanted), &wanted);
+    let direct = Level::decide(&cut, &moved, &Adaptive::new(&wanted), &wanted);
+    assert_eq!(level, direct, "as if all rows had been kept");
+    let other = Bundle::new(model(0.4), 106, moved, &cut).unwrap();
+    assert_ne!(other.id(), bundle.id());
+}
+
+#[test]
+fn a_damaged_bundle_is_refused() {
+    let cut = cut();
+    let bundle = Bundle::new(model(0.5), 1, Moved::between(&cut, &cut), &cut).unwrap();
+    let text = String::from_utf8(bundle.to_json().unwrap()).unwrap();
+    for (from, to) in [
+        ("\"format\":1", "\"format\":2"),
+        ("[0.95,true]", "[0.35,true]"),
+        ("[0.95,true]", "[1.5,true]"),
+        ("\"others\":1000", "\"others\":9999999999999"),
+        ("\"horizon_days\":7", "\"horizon_days\":0"),
+        ("\"psi\":0.0", "\"psi\":null"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        assert!(Bundle::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+    let nothing = Moved::between(&[], &[]);
+    assert!(matches!(Bundle::new(model(0.5), 1, nothing, &[]), Err(BundleError::Record)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_bundle_or_are_not(bytes: Vec<u8>, at in 0..400_usize, byte: u8) {
+        prop_assert!(Bundle::from_json(&bytes).is_err());
+        let cut = cut();
+        let bundle = Bundle::new(model(0.5), 1, Moved::between(&cut, &cut), &cut).unwrap();
+        let mut damaged = bundle.to_json().unwrap();
+        damaged[at] = byte;
+        if let Ok(read) = Bundle::from_json(&damaged) {
+            let wanted = Wanted::default();
+            let level = read.level(&Adaptive::new(&wanted), &wanted);
+            prop_assert!(level.threshold.is_none_or(|threshold| (0.0..=1.0).contains(&threshold)));
+        }
+    }
+}
+
+#[test]
+fn needs_are_told_of_what_was_bought_more_than_once() {
+    let fact = |day: i64, category: &str| Fact {
+        source: Source::Conversion,
+        name: "store_purchase".into(),
+        at_unix_ms: day * 86_400_000,
+        known_unix_ms: 0,
+        count: 1,
+        value: None,
+        number: Some(2.0),
+        item: Some("i".into()),
+        category: Some(category.into()),
+    };
+    let mut consumption = Consumption::default();
+    for day in [0, 5, 10] {
+        consumption.apply(&fact(day, "milk"), 0);
+    }
+    consumption.apply(&fact(4, "wine"), 0);
+    let model = model(0.0);
+    let all = needs(&model, &consumption, 12, 2, 0.0);
+    assert_eq!(all.len(), 1);
+    let milk = &all[0];
+    assert_eq!((milk.category, milk.quantity), ("milk", 2));
+    assert_eq!(milk.probability, milk.when.within(7));
+    let purchases = milk.own.purchases();
+    assert_eq!(milk.when.within(7), {
+        // The visits of the person are those of all categories.
+        let visits = consumption.visits(12);
+        let weekdays = model.categories().overall.weekday_shares;
+        let person = Person::at(&visits, 2, &weekdays, 12);
+        let category = model.categories().get("milk");
+        let subject = Subject { bought: purchases.all(), person: &person, category, day: 12 };
+        model.when(&subject).within(7)
+    });
+    assert!(needs(&model, &consumption, 12, 2, 0.99).is_empty());
+    assert_eq!(needs(&model, &consumption, 12, 1, 0.0).len(), 2);
+    assert!(needs(&model, &Consumption::default(), 12, 1, 0.0).is_empty());
 }

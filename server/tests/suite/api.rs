@@ -168,11 +168,18 @@ async fn the_documents_paths_are_the_servers() {
     get /v1/models/{model}/performance
     post /v1/models/{model}/promote
     post /v1/models/{model}/retire
+    get /v1/order-outcomes
+    post /v1/order-sweeps
+    get /v1/order-sweeps/{job}
+    post /v1/order-trainings
+    get /v1/order-trainings/{job}
+    get /v1/orders
     get /v1/orders/{order}
     post /v1/orders/{order}/commands
     post /v1/people/link
     post /v1/people/resolve
     delete /v1/people/{person}
+    get /v1/people/{person}/consumption
     get /v1/people/{person}/export
     get /v1/people/{person}/features
     post /v1/people/{person}/order-page
