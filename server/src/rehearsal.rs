@@ -136,26 +136,9 @@ pub async fn suggest(
 /// # Errors
 /// Never in practice: all its parts are fixed.
 pub fn model() -> Result<Vec<u8>, Box<dyn Error>> {
-    /// Inner nodes of a complete tree of five levels.
-    const INNER: i32 = 31;
     let definitions = Definitions::standard()?;
     let width = definitions.features().len();
-    let mut die = dice(1);
-    let below = |node: i32| if node < INNER { node } else { INNER - 1 - node };
-    let trees = (0..300).map(|_| Tree {
-        splits: (0..INNER)
-            .map(|node| Split {
-                feature: die(width as u64) as u32,
-                threshold: die(20) as f32,
-                missing_left: die(2) == 0,
-                left: below(2 * node + 1),
-                right: below(2 * node + 2),
-            })
-            .collect(),
-        leaves: (0..=INNER)
-            .map(|_| Leaf { value: (die(1_000) as f64 - 500.0) / 20_000.0, count: 10 })
-            .collect(),
-    });
+    let forest = forest(&mut dice(1), width, (300, 31), 20_000.0)?;
     let predictor = Predictor::new(Parts {
         format: Predictor::FORMAT,
         features: definitions.inputs(),
@@ -163,7 +146,7 @@ pub fn model() -> Result<Vec<u8>, Box<dyn Error>> {
         horizon_days: 7,
         kinds: vec!["store_purchase".into(), "service_request".into()],
         currency: Currency::EUR,
-        forest: Forest::new(Objective::Binary, width, vec![-1.0], trees.collect())?,
+        forest,
         calibration: Calibrator::IDENTITY,
         kind: KindModel::Shares(vec![0.5, 0.5]),
         value: None,
@@ -268,29 +251,9 @@ pub(crate) fn needs_model_of(
     rounds: u64,
     calibrator: Calibrator,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
-    /// Inner nodes and leaves of a tree of ten leaves.
-    const INNER: i32 = 9;
-    let mut die = dice(3);
-    let mut forest = |width: usize, rounds: u64| {
-        let below = |node: i32| if node < INNER { node } else { INNER - 1 - node };
-        let trees = (0..rounds).map(|_| Tree {
-            splits: (0..INNER)
-                .map(|node| Split {
-                    feature: die(width as u64) as u32,
-                    threshold: die(20) as f32,
-                    missing_left: die(2) == 0,
-                    left: below(2 * node + 1),
-                    right: below(2 * node + 2),
-                })
-                .collect(),
-            leaves: (0..=INNER)
-                .map(|_| Leaf { value: (die(1_000) as f64 - 500.0) / 5_000.0, count: 10 })
-                .collect(),
-        });
-        Forest::new(Objective::Binary, width, vec![-1.5], trees.collect())
-    };
-    let (classifier, hazard) =
-        (forest(reorder::FEATURES, rounds)?, forest(reorder::FEATURES + reorder::AHEAD, rounds)?);
+    let die = &mut dice(3);
+    let classifier = forest(die, reorder::FEATURES, (rounds, 9), 5_000.0)?;
+    let hazard = forest(die, reorder::FEATURES + reorder::AHEAD, (rounds, 9), 5_000.0)?;
     let crossed: Vec<usize> = (0..25).collect();
     let scale = Scale::new(vec![0.5; reorder::FEATURES], vec![1.0; reorder::FEATURES], crossed)?;
     let weights = vec![0.001; scale.width()];
@@ -397,6 +360,31 @@ fn profile(definitions: &Definitions, number: u64) -> Profile {
     let mut profile = Profile::new(definitions);
     facts.iter().for_each(|fact| profile.apply(definitions, fact));
     profile
+}
+
+/// So many trees with so many inner nodes each. Leaves are within 500 divided by `scale`.
+fn forest(
+    die: &mut impl FnMut(u64) -> u64,
+    width: usize,
+    (rounds, inner): (u64, i32),
+    scale: f64,
+) -> Result<Forest, Box<dyn Error>> {
+    let below = |node: i32| if node < inner { node } else { inner - 1 - node };
+    let mut trees = Vec::new();
+    for _ in 0..rounds {
+        let splits = (0..inner)
+            .map(|node| Split {
+                feature: die(width as u64) as u32,
+                threshold: die(20) as f32,
+                missing_left: die(2) == 0,
+                left: below(2 * node + 1),
+                right: below(2 * node + 2),
+            })
+            .collect();
+        let leaf = |_| Leaf { value: (die(1_000) as f64 - 500.0) / scale, count: 10 };
+        trees.push(Tree { splits, leaves: (0..=inner).map(leaf).collect() });
+    }
+    Ok(Forest::new(Objective::Binary, width, vec![-1.0], trees)?)
 }
 
 /// Throws of dice with so many sides, the same for the same seed: xorshift64 (Marsaglia 2003).

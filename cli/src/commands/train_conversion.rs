@@ -3,7 +3,7 @@
 //! The server's scheduler runs it as a process of its own; the report that it reads is the last
 //! line on standard output.
 
-use super::{time, tokio_runtime};
+use super::{Data, time, tokio_runtime};
 use crate::{Failure, output};
 use models::{
     conversion::Predictor,
@@ -11,7 +11,7 @@ use models::{
 };
 use protocol::offer::Currency;
 use serde_json::json;
-use server::{DatabaseUrl, Evidence, Location, Paired, TrainingReport, Wanted};
+use server::{Evidence, Paired, TrainingReport, Wanted};
 use std::{fs, path::PathBuf, process::ExitCode};
 use training::conversion::{Row, Schema, Settings, TrainingSet, fit};
 
@@ -21,13 +21,8 @@ use training::conversion::{Row, Schema, Settings, TrainingSet, fit};
 /// same file, byte for byte.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server's data folder.
-    #[arg(long, value_name = "FOLDER", default_value = "attune-data", env = "ATTUNE_DATA_DIR")]
-    data: PathBuf,
-    /// The main database, if it is PostgreSQL. It may hold a password: better said by the
-    /// environment.
-    #[arg(long, value_name = "URL", env = "ATTUNE_DATABASE", hide_env_values = true)]
-    database: Option<String>,
+    #[command(flatten)]
+    data: Data,
     /// Nothing that became known later is seen: RFC 3339 with a zone, or Unix milliseconds
     /// [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -113,8 +108,7 @@ fn examples(
     definitions: &Definitions,
     wanted: &Wanted,
 ) -> Result<TrainingSet, Failure> {
-    let location =
-        Location { folder: args.data.clone(), database: args.database.clone().map(DatabaseUrl) };
+    let location = args.data.clone().location();
     let reading = server::examples(location, definitions, wanted);
     let snapshots = tokio_runtime()?.block_on(reading)?;
     let mut set = TrainingSet::new(Schema {

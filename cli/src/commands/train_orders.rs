@@ -3,7 +3,7 @@
 //! The server's scheduler runs it as a process of its own; the report that it reads is the last
 //! line on standard output.
 
-use super::{time, tokio_runtime};
+use super::{Data, time, tokio_runtime};
 use crate::{Failure, output};
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{
@@ -11,7 +11,7 @@ use models::{
     reorder::{Bundle, day_of},
 };
 use serde_json::json;
-use server::{DatabaseUrl, LEAST_PURCHASES, Location, OrdersReport};
+use server::{LEAST_PURCHASES, OrdersReport};
 use std::{fs, path::PathBuf, process::ExitCode};
 use training::reorder::{Ledger, Recipe, fit};
 
@@ -21,13 +21,8 @@ use training::reorder::{Ledger, Recipe, fit};
 /// for byte. What nobody has bought twice teaches nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server's data folder.
-    #[arg(long, value_name = "FOLDER", default_value = "attune-data", env = "ATTUNE_DATA_DIR")]
-    data: PathBuf,
-    /// The main database, if it is PostgreSQL. It may hold a password: better said by the
-    /// environment.
-    #[arg(long, value_name = "URL", env = "ATTUNE_DATABASE", hide_env_values = true)]
-    database: Option<String>,
+    #[command(flatten)]
+    data: Data,
     /// No purchase after the end of this day is seen: RFC 3339 with a zone, or Unix milliseconds
     /// [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -48,8 +43,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
     let definitions = server::features::definitions(args.features.as_deref())?;
     let as_of_unix_ms = time(args.as_of.as_deref())?;
     let day = day_of(as_of_unix_ms, definitions.utc_offset_minutes());
-    let location =
-        Location { folder: args.data.clone(), database: args.database.clone().map(DatabaseUrl) };
+    let location = args.data.clone().location();
     let people = tokio_runtime()?.block_on(server::consumption(location))?;
     let ledger = Ledger::of_people(people.iter().map(|(person, own)| (person.to_string(), own)))?;
     let recipe = Recipe::default();

@@ -69,13 +69,19 @@ pub struct Article {
 }
 
 impl Consumption {
-    /// Takes a fact in, where it is a purchase of a category: a conversion, a loyalty programme's or
-    /// a third party's transaction. Days are those of `utc_offset_minutes` east of Greenwich. What
+    /// Whether a fact can change what somebody buys: a purchase of a category, or one taken back. A
+    /// conversion, a loyalty programme's or a third party's transaction is one.
+    #[must_use]
+    pub fn is_about(fact: &Fact) -> bool {
+        matches!(fact.source, Source::Conversion | Source::Loyalty | Source::ThirdParty)
+            && fact.category.is_some()
+            && fact.count != 0
+    }
+
+    /// Takes a fact in, where it [is about](Self::is_about) purchases. Days are those of `utc_offset_minutes` east of Greenwich. What
     /// takes a purchase back takes its units away. Tells whether anything changed.
     pub fn apply(&mut self, fact: &Fact, utc_offset_minutes: i16) -> bool {
-        let bought =
-            matches!(fact.source, Source::Conversion | Source::Loyalty | Source::ThirdParty);
-        let Some(category) = fact.category.as_ref().filter(|_| bought && fact.count != 0) else {
+        let Some(category) = fact.category.as_ref().filter(|_| Self::is_about(fact)) else {
             return false;
         };
         let units = fact.number.map_or(1.0, f64::abs);

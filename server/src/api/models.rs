@@ -130,7 +130,7 @@ async fn performance(
     _: Allowed<scope::Models>,
     ModelId(id): ModelId,
 ) -> Result<Json<Performance>, ApiError> {
-    let row = app.store.model(&id).await?.ok_or(RegistryError::Unknown)?;
+    let row = app.store.model(KIND, &id).await?.ok_or(RegistryError::Unknown)?;
     let Record { checks, .. } = record_of(&row);
     Ok(Json(Performance { id: row.id, checks }))
 }
@@ -209,7 +209,7 @@ fn line_of(row: &ModelRow) -> ModelLine {
 }
 
 async fn view_of(app: &App, id: &str) -> Result<ModelView, ApiError> {
-    let row = app.store.model(id).await?.ok_or(RegistryError::Unknown)?;
+    let row = app.store.model(KIND, id).await?.ok_or(RegistryError::Unknown)?;
     let Record { training, horizon_ms, evidence, against, decisions, .. } = record_of(&row);
     let ModelRow { id, state, created_unix_ms, .. } = row;
     Ok(ModelView {

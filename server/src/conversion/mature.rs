@@ -68,14 +68,14 @@ impl Conversion {
     ) -> Result<u64, RegistryError> {
         let mut passed = Vec::with_capacity(ids.len());
         for id in ids {
-            let row = store.model(id).await?.ok_or(RegistryError::Unknown)?;
+            let row = store.model(KIND, id).await?.ok_or(RegistryError::Unknown)?;
             let forecasts = self.passed(store, &row, as_of_unix_ms, now_unix_ms).await?;
             passed.push(Passed { row, forecasts });
         }
         let changing = self.registry.changing().await;
         for Passed { row, .. } in &mut passed {
             // It took a while: the operator may have promoted or retired it.
-            *row = store.model(&row.id).await?.ok_or(RegistryError::Unknown)?;
+            *row = store.model(KIND, &row.id).await?.ok_or(RegistryError::Unknown)?;
         }
         let serving = self.registry.serving();
         let champion = serving.champion.as_ref().map(|model| model.id());

@@ -45,7 +45,7 @@ impl Rig {
     }
 
     async fn state(&self, id: &str) -> ModelState {
-        self.store.model(id).await.unwrap().unwrap().state
+        self.store.model(KIND, id).await.unwrap().unwrap().state
     }
 }
 
@@ -69,7 +69,7 @@ async fn what_the_operator_decides_during_a_check_stays() {
     let mut checking = pin!(rig.conversion.mature(store, NOW_UNIX_MS + 30 * DAY_MS));
     let waits = tokio::time::timeout(Duration::from_millis(500), &mut checking).await;
     assert!(waits.is_err(), "one change at a time");
-    let lineage = store.model(&id).await.unwrap().unwrap().lineage;
+    let lineage = store.model(KIND, &id).await.unwrap().unwrap().lineage;
     writing.change_model(&id, ModelState::Retired, &lineage).await.unwrap();
     let retiring = async {
         writing.commit().await.unwrap();

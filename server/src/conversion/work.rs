@@ -4,7 +4,7 @@
 use super::{
     Conversion,
     process::{self, ProcessError},
-    registry::{Record, RegistryError, TrainingReport, record_of},
+    registry::{KIND, Record, RegistryError, TrainingReport, record_of},
     schedule::{Drift, learnable, retry_at, sweep_due, training_due},
     sweep::{Plan, SweepError, Swept},
 };
@@ -243,7 +243,7 @@ impl Conversion {
             tokio::fs::write(&path, bundle).await?;
             arguments.push(("--champion", path.to_string_lossy().into_owned()));
         }
-        let command = process::command(&settings.command, super::registry::KIND)?;
+        let command = process::command(&settings.command, KIND)?;
         let limit = Duration::from_secs(60 * u64::from(settings.limit_minutes));
         let said = process::run(&command, &arguments, &source.environment, limit, stop).await;
         let bundle = match &said {
@@ -255,7 +255,7 @@ impl Conversion {
         let last = said.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         let report: TrainingReport = serde_json::from_slice(last).map_err(WorkError::Report)?;
         let model = self.registry.register(store, &bundle, report, unix_ms()).await?;
-        let state = store.model(&model).await?.map(|row| row.state);
+        let state = store.model(KIND, &model).await?.map(|row| row.state);
         Ok(json!({ "model": model, "state": state }))
     }
 
@@ -266,7 +266,7 @@ impl Conversion {
     ) -> Result<Option<(String, Record)>, StoreError> {
         let serving = self.registry.serving();
         let Some(champion) = &serving.champion else { return Ok(None) };
-        let row = store.model(champion.id()).await?;
+        let row = store.model(KIND, champion.id()).await?;
         Ok(row.map(|row| (champion.id().to_owned(), record_of(&row))))
     }
 

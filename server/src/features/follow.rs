@@ -68,7 +68,7 @@ impl Features {
         new: &BTreeMap<Uuid, Vec<Fact>>,
     ) -> Result<(), StoreError> {
         let bought = |root: &&Uuid| {
-            new.get(root).is_some_and(|facts| facts.iter().any(|fact| fact.category.is_some()))
+            new.get(root).is_some_and(|facts| facts.iter().any(Consumption::is_about))
         };
         let mut roots: Vec<Uuid> = known.keys().filter(bought).copied().collect();
         roots.sort_unstable();

@@ -88,28 +88,19 @@ impl Orders {
             lead_days: self.config.lead_days.into(),
             sample: Sample::new(self.config.checked_people.into(), people, now_unix_ms),
         });
-        let mut after = Uuid::nil();
-        let mut ahead = tokio::spawn(read(store.clone(), after));
-        loop {
+        let mut ahead = Some(tokio::spawn(read(store.clone(), Uuid::nil())));
+        while let Some(page) = ahead.take() {
+            let (page, wishes, last) = page.await.unwrap_or(Err(StoreError::Sealed))?;
             if stop.is_cancelled() {
-                ahead.abort();
                 return Err(LookError::Stopped);
             }
-            let read_page = ahead.await.unwrap_or(Err(StoreError::Sealed))?;
-            let (page, wishes, last) = read_page;
             // The next page is read while this one is worked at.
-            if let Some(last) = last {
-                after = last;
-            }
-            ahead = tokio::spawn(read(store.clone(), after));
+            ahead = last.map(|last| tokio::spawn(read(store.clone(), last)));
             looked.people += page.len() as u64;
             let told = told(&telling, page, wishes).await?;
             self.settle(store, &telling, told, &mut looked).await?;
-            if last.is_none() {
-                ahead.abort();
-                return Ok(looked);
-            }
         }
+        Ok(looked)
     }
 
     /// Asks for what is to be asked for, and keeps the rest.

@@ -44,188 +44,36 @@ pub enum Holds {
 /// The condition of tables whose rows are one person's each.
 pub(super) const OF_PERSON: &str = "person = $1";
 
+/// A table of the main database whose rows are one person's each, by `person`.
+const fn of_person(
+    name: &'static str,
+    naming: &'static [&'static str],
+    sealed_to: Option<&'static str>,
+) -> Table {
+    let holds = Holds::Rows { naming, whose: OF_PERSON, erased: OF_PERSON, sealed_to };
+    Table { name, database: Database::Main, holds }
+}
+
 /// In the order of erasure: what refers to a row goes before it.
 pub const TABLES: &[Table] = &[
-    Table {
-        name: "order_events",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["id", "person", "order_id"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("id"),
-        },
-    },
-    Table {
-        name: "orders",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["id", "person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "order_people",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "suggestions",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "consumption",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "needs",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "forecasts",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "predictions",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "profiles",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("person"),
-        },
-    },
-    Table {
-        name: "taken",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person", "fact", "key"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "facts",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["id", "person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("id"),
-        },
-    },
-    Table {
-        name: "statements",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "identifiers",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person", "hash"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "subjects",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person", "hash", "root"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "events",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["id", "person", "device", "session", "consent_record"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("id"),
-        },
-    },
-    Table {
-        name: "received",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["id", "person", "device"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
-    Table {
-        name: "receipts",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["record", "person", "device"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: Some("digest"),
-        },
-    },
-    Table {
-        name: "people",
-        database: Database::Main,
-        holds: Holds::Rows {
-            naming: &["person", "hash", "device"],
-            whose: OF_PERSON,
-            erased: OF_PERSON,
-            sealed_to: None,
-        },
-    },
+    of_person("order_events", &["id", "person", "order_id"], Some("id")),
+    of_person("orders", &["id", "person"], None),
+    of_person("order_people", &["person"], Some("person")),
+    of_person("suggestions", &["person"], Some("person")),
+    of_person("consumption", &["person"], Some("person")),
+    of_person("needs", &["person"], Some("person")),
+    of_person("forecasts", &["person"], Some("person")),
+    of_person("predictions", &["person"], Some("person")),
+    of_person("profiles", &["person"], Some("person")),
+    of_person("taken", &["person", "fact", "key"], None),
+    of_person("facts", &["id", "person"], Some("id")),
+    of_person("statements", &["person"], None),
+    of_person("identifiers", &["person", "hash"], None),
+    of_person("subjects", &["person", "hash", "root"], None),
+    of_person("events", &["id", "person", "device", "session", "consent_record"], Some("id")),
+    of_person("received", &["id", "person", "device"], None),
+    of_person("receipts", &["record", "person", "device"], Some("digest")),
+    of_person("people", &["person", "hash", "device"], None),
     Table {
         name: "devices",
         database: Database::Main,

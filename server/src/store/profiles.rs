@@ -129,7 +129,8 @@ impl Writing {
     /// # Errors
     /// [`StoreError`]; the transaction is to be dropped then.
     pub async fn remove_profiles(&mut self, roots: &[Uuid]) -> Result<(), StoreError> {
-        self.delete_of(&["predictions", "suggestions", "consumption", "profiles"], roots).await
+        self.delete_of(&["predictions", "suggestions", "needs", "consumption", "profiles"], roots)
+            .await
     }
 
     /// Deletes what models said of groups of whom less is known than before.

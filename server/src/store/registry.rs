@@ -78,13 +78,18 @@ impl Store {
         rows.into_iter().map(model_of).collect()
     }
 
-    /// A model.
+    /// A model of a kind.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn model(&self, id: &str) -> Result<Option<ModelRow>, StoreError> {
-        let query = "SELECT id, state, created_unix_ms, lineage FROM models WHERE id = $1";
-        let row: Option<Row> = sqlx::query_as(query).bind(id).fetch_optional(&self.readers).await?;
+    pub async fn model(&self, kind: &str, id: &str) -> Result<Option<ModelRow>, StoreError> {
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT id, state, created_unix_ms, lineage FROM models WHERE kind = $1 AND id = $2",
+        )
+        .bind(kind)
+        .bind(id)
+        .fetch_optional(&self.readers)
+        .await?;
         row.map(model_of).transpose()
     }
 
