@@ -10,9 +10,8 @@ use models::{
 fuzz_target!(|parts: (&[u8], &[u8], i32)| {
     let (file, bought, day) = parts;
     let consumption = serde_json::from_slice::<Consumption>(bought).unwrap_or_default();
-    let _ = consumption.visits(day);
     for (_, own) in consumption.categories() {
-        let _ = (own.ranked(), own.profile(day));
+        let _ = (own.ranked(), own.profile(day), own.at_own_pace(day));
     }
     if let Ok(bundle) = Bundle::from_json(file) {
         let wanted = Wanted::default();

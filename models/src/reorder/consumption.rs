@@ -1,14 +1,13 @@
 //! What one person buys: of each category when and how much, and which articles.
 
-use super::{
-    Profile, Purchase, Purchases,
-    purchases::{FARTHEST_DAY, MAX_QUANTITY},
-};
+use super::{Bought, Profile, Purchase, Purchases, purchases::FARTHEST_DAY};
 use crate::profile::{Fact, Source, calendar::day_of};
 use protocol::offer::{Currency, Money};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+/// The conversion that an approved order is recorded as.
+pub const ORDER: &str = "order";
 /// Categories that are kept of a person; what is bought beyond them is left out.
 pub const MAX_CATEGORIES: usize = 256;
 /// Articles that are kept of a category, those bought last.
@@ -53,7 +52,7 @@ pub struct Consumption(BTreeMap<String, Use>);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Use {
-    purchases: Purchases,
+    bought: Bought,
     articles: BTreeMap<String, Article>,
 }
 
@@ -78,8 +77,9 @@ impl Consumption {
             && fact.count != 0
     }
 
-    /// Takes a fact in, where it [is about](Self::is_about) purchases. Days are those of `utc_offset_minutes` east of Greenwich. What
-    /// takes a purchase back takes its units away. Tells whether anything changed.
+    /// Takes a fact in, where it [is about](Self::is_about) purchases; one called [`ORDER`] is what an
+    /// order brought. Days are those of `utc_offset_minutes` east of Greenwich. What takes a
+    /// purchase back takes its units away. Tells whether anything changed.
     pub fn apply(&mut self, fact: &Fact, utc_offset_minutes: i16) -> bool {
         let Some(category) = fact.category.as_ref().filter(|_| Self::is_about(fact)) else {
             return false;
@@ -94,7 +94,8 @@ impl Consumption {
             return false;
         }
         let own = self.0.entry(category.clone()).or_default();
-        own.purchases = Purchases::new(own.days().chain([(day, units)]));
+        let ordered = fact.source == Source::Conversion && fact.name == ORDER;
+        own.bought.add(day, units, ordered);
         if let Some(item) = &fact.item {
             let article = own.articles.entry(item.clone()).or_default();
             if let Err(place) = article.days.binary_search(&day) {
@@ -114,17 +115,16 @@ impl Consumption {
 
     fn take_back(&mut self, category: &str, item: Option<&str>, day: i32, units: f64) -> bool {
         let Some(own) = self.0.get_mut(category) else { return false };
-        let left =
-            own.days().map(|(on, bought)| (on, if on == day { bought - units } else { bought }));
-        own.purchases = Purchases::new(left.collect::<Vec<_>>());
-        let gone = own.purchases.all().binary_search_by_key(&day, |one| one.day).is_err();
+        own.bought.take_back(day, units);
+        let left = own.purchases().all();
+        let gone = left.binary_search_by_key(&day, |one| one.day).is_err();
         if let Some(article) = item.and_then(|item| own.articles.get_mut(item))
             && gone
         {
             article.days.retain(|on| *on != day);
         }
         own.articles.retain(|_, article| !article.days.is_empty());
-        if own.purchases.all().is_empty() {
+        if own.purchases().all().is_empty() {
             self.0.remove(category);
         }
         true
@@ -147,32 +147,47 @@ impl Consumption {
         self.0.get(name)
     }
 
-    /// Days on which anything was bought up to the end of `day`; the quantity of each is the number
-    /// of categories: what [`super::Person::at`] takes.
+    /// The first day on which an order brought anything.
     #[must_use]
-    pub fn visits(&self, day: i32) -> Vec<Purchase> {
-        let mut days: Vec<i32> = self
-            .0
-            .values()
-            .flat_map(|own| own.purchases.until(day).iter().map(|purchase| purchase.day))
-            .collect();
-        days.sort_unstable();
-        let visits = days.chunk_by(|a, b| a == b);
-        visits.map(|same| Purchase { day: same[0], quantity: same.len() as u32 }).collect()
+    pub fn served_from(&self) -> Option<i32> {
+        self.0.values().filter_map(|own| own.bought.served_from()).min()
     }
 }
 
+/// Days up to the end of `day` among purchases of several categories; the quantity of each is the
+/// number of categories: what [`super::Person::at`] takes.
+#[must_use]
+pub fn visits<'a>(categories: impl Iterator<Item = &'a [Purchase]>, day: i32) -> Vec<Purchase> {
+    let mut days: Vec<i32> =
+        categories.flatten().map(|purchase| purchase.day).filter(|on| *on <= day).collect();
+    days.sort_unstable();
+    let visits = days.chunk_by(|a, b| a == b);
+    visits.map(|same| Purchase { day: same[0], quantity: same.len() as u32 }).collect()
+}
+
 impl Use {
-    /// Its days of purchase.
+    /// Its days of purchase, whoever began them.
     #[must_use]
     pub fn purchases(&self) -> &Purchases {
-        &self.purchases
+        self.bought.all()
+    }
+
+    /// The same, with what orders brought.
+    #[must_use]
+    pub fn bought(&self) -> &Bought {
+        &self.bought
+    }
+
+    /// As [`Bought::at_own_pace`].
+    #[must_use]
+    pub fn at_own_pace(&self, day: i32) -> Cow<'_, [Purchase]> {
+        self.bought.at_own_pace(day)
     }
 
     /// What is known of it at the end of a day; `None` before the first purchase.
     #[must_use]
     pub fn profile(&self, day: i32) -> Option<Profile> {
-        Profile::at(&self.purchases, day)
+        Profile::at(self.purchases(), day)
     }
 
     /// Articles, those first that were bought most and latest: each day of purchase counts .9 as
@@ -180,9 +195,9 @@ impl Use {
     /// cost, where that is known.
     #[must_use]
     pub fn ranked(&self) -> Vec<(&str, Option<Money>)> {
-        let all = self.purchases.all();
+        let all = self.purchases().all();
         let weight = |article: &Article| -> f64 {
-            let later = |day: &i32| all.len() - self.purchases.until(*day).len();
+            let later = |day: &i32| all.len() - self.purchases().until(*day).len();
             article.days.iter().map(|day| FADE.powf(later(day) as f64)).sum()
         };
         let mut ranked: Vec<_> = self
@@ -198,10 +213,6 @@ impl Use {
     #[must_use]
     pub fn currency(&self) -> Option<Currency> {
         self.ranked().into_iter().find_map(|(_, unit)| Some(unit?.currency))
-    }
-
-    fn days(&self) -> impl Iterator<Item = (i32, f64)> + '_ {
-        self.purchases.all().iter().map(|one| (one.day, f64::from(one.quantity.min(MAX_QUANTITY))))
     }
 
     /// Those bought longest ago give way.
@@ -270,8 +281,9 @@ mod tests {
         let euro = |minor| Some(Money { minor, currency: Currency::EUR });
         assert_eq!(tea.ranked(), [("a", euro(100)), ("b", euro(150))]);
         assert_eq!(tea.currency(), Some(Currency::EUR));
+        let own = consumption.categories().map(|(_, own)| own.purchases().all());
         let visits: Vec<(i32, u32)> =
-            consumption.visits(3).iter().map(|visit| (visit.day, visit.quantity)).collect();
+            visits(own, 3).iter().map(|visit| (visit.day, visit.quantity)).collect();
         assert_eq!(visits, [(1, 1), (2, 1), (3, 1)]);
     }
 

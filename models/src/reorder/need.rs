@@ -1,6 +1,7 @@
 //! What one person needs soon, of everything they buy.
 
-use super::{Consumption, Person, ReorderModel, Subject, Use, When};
+use super::{Consumption, Person, Purchase, ReorderModel, Subject, Use, When, visits};
+use std::borrow::Cow;
 
 /// A category that a person may need.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,8 @@ pub struct Need<'a> {
 }
 
 /// What a person needs within the model's horizon with at least a probability, as known at the end
-/// of `day`, the likeliest first. `least_purchases` days of purchase it takes to say anything.
+/// of `day`, the likeliest first. What orders brought counts as in [`super::Bought::at_own_pace`].
+/// `least_purchases` days of purchase it takes to say anything.
 #[must_use]
 pub fn needs<'a>(
     model: &ReorderModel,
@@ -27,25 +29,39 @@ pub fn needs<'a>(
     least_purchases: usize,
     least_probability: f64,
 ) -> Vec<Need<'a>> {
-    let visits = consumption.visits(day);
-    if visits.is_empty() {
+    let paced: Vec<(&str, &Use, Cow<'_, [Purchase]>)> = consumption
+        .categories()
+        .map(|(name, own)| (name, own, own.at_own_pace(day)))
+        .filter(|(.., bought)| !bought.is_empty())
+        .collect();
+    if paced.is_empty() {
         return Vec::new();
     }
+    let visits = visits(paced.iter().map(|(.., bought)| &**bought), day);
     let categories = model.categories();
-    let owned = consumption.categories().filter(|(_, own)| !own.purchases().until(day).is_empty());
-    let person = Person::at(&visits, owned.count(), &categories.overall.weekday_shares, day);
+    let usual = &categories.overall.weekday_shares;
+    let person = Person::at(&visits, paced.len(), usual, day);
     let mut needs = Vec::new();
-    for (name, own) in consumption.categories() {
-        let bought = own.purchases().until(day);
+    for (name, own, bought) in &paced {
         if bought.len() < least_purchases.max(1) {
             continue;
         }
         let category = categories.get(name);
-        let subject = Subject { bought, person: &person, category, day };
-        let probability = model.probability(&subject);
+        let horizon_days = model.horizon_days();
+        // What orders brought may last beyond the day: the need is that of when it is used up.
+        let used_up = bought.last().map_or(day, |last| last.day.max(day));
+        let stocked_days = used_up.saturating_sub(day).unsigned_abs();
+        if stocked_days >= horizon_days {
+            continue;
+        }
+        let subject = Subject { bought, person: &person, category, day: used_up };
+        if model.probability(&subject) < least_probability {
+            continue;
+        }
+        // The hazards take five times as long, and are asked for few.
+        let when = model.when(&subject).later(stocked_days);
+        let probability = when.within(horizon_days);
         if probability >= least_probability {
-            // The hazards take five times as long, and are asked for few.
-            let when = model.when(&subject);
             let quantity = category.amounts.updated(bought).median();
             needs.push(Need { category: name, own, probability, when, quantity });
         }

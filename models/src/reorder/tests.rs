@@ -470,7 +470,8 @@ fn needs_are_told_of_what_was_bought_more_than_once() {
     let purchases = milk.own.purchases();
     assert_eq!(milk.when.within(7), {
         // The visits of the person are those of all categories.
-        let visits = consumption.visits(12);
+        let own = consumption.categories().map(|(_, own)| own.purchases().all());
+        let visits = visits(own, 12);
         let weekdays = model.categories().overall.weekday_shares;
         let person = Person::at(&visits, 2, &weekdays, 12);
         let category = model.categories().get("milk");
@@ -480,4 +481,39 @@ fn needs_are_told_of_what_was_bought_more_than_once() {
     assert!(needs(&model, &consumption, 12, 2, 0.99).is_empty());
     assert_eq!(needs(&model, &consumption, 12, 1, 0.0).len(), 2);
     assert!(needs(&model, &Consumption::default(), 12, 1, 0.0).is_empty());
+}
+
+#[test]
+fn what_orders_brought_is_no_need_until_it_is_used_up() {
+    let fact = |day: i64, name: &str| Fact {
+        source: Source::Conversion,
+        name: name.into(),
+        at_unix_ms: day * 86_400_000,
+        known_unix_ms: 0,
+        count: 1,
+        value: None,
+        number: Some(1.0),
+        item: Some("i".into()),
+        category: Some("milk".into()),
+    };
+    let mut consumption = Consumption::default();
+    for day in [0, 5, 10] {
+        consumption.apply(&fact(day, "store_purchase"), 0);
+    }
+    assert_eq!(consumption.served_from(), None);
+    let model = model(0.0);
+    let then = |consumption: &Consumption, day: i32| {
+        needs(&model, consumption, day, 2, 0.0)
+            .first()
+            .map(|need| (need.probability, need.when.within(1), need.when.within(730)))
+    };
+    let (before, ..) = then(&consumption, 12).unwrap();
+    // Enough for ten days more: of the next week the last two days are left.
+    consumption.apply(&fact(12, ORDER), 0);
+    assert_eq!(consumption.served_from(), Some(12));
+    let (after, tomorrow, some_day) = then(&consumption, 12).unwrap();
+    assert!(after < before && tomorrow == 0.0 && some_day > 0.9, "{after} {before} {some_day}");
+    // Enough for longer than the model tells of: nothing is said.
+    consumption.apply(&fact(13, ORDER), 0);
+    assert_eq!(then(&consumption, 13), None);
 }

@@ -61,6 +61,17 @@ impl When {
         Self { cumulative }
     }
 
+    /// The same, beginning so many days later: until then it is not needed.
+    #[must_use]
+    pub(super) fn later(mut self, days: u32) -> Self {
+        if days > 0 {
+            let until = vec![0.0; days.min(MAX_DAYS) as usize];
+            self.cumulative.splice(0..0, until);
+            self.cumulative.truncate(MAX_DAYS as usize);
+        }
+        self
+    }
+
     /// The days that hazards were given for.
     #[must_use]
     pub fn horizon_days(&self) -> u32 {

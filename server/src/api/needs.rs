@@ -67,8 +67,12 @@ struct Outcomes {
     threshold: Option<f64>,
     /// The share of wrong proposals that is wanted at most.
     wanted_wrong_share: f64,
-    /// Of all days: everything that was proposed, and what of it was not needed.
+    /// Of all days: everything that was proposed, and what of it was neither approved and got nor
+    /// bought.
     proposed: RealisedView,
+    /// Of all days: what would have been proposed, had the lot not said no, and what of it was not
+    /// bought. This is the honest share: who approves has it, needed or not.
+    left_alone: RealisedView,
     /// Orders made since then, by how they ended.
     ends: Ends,
     /// Day by day, of those of which all is known.
@@ -108,7 +112,9 @@ struct DayView {
     threshold: Option<f64>,
     /// What was proposed.
     proposed: RealisedView,
-    /// Of the sample: what would have come of proposing everything from the threshold on.
+    /// What was left to the lot instead.
+    left_alone: RealisedView,
+    /// Of the sample, of those whom nobody asked: what would have come of proposing everything from the threshold on.
     at_threshold: RealisedView,
     /// The share of the sample's needs that reach the threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +176,7 @@ async fn consumption(
                 6.3 % were wrong, at most 10 % are wanted",
             "threshold": 0.91, "wanted_wrong_share": 0.1,
             "proposed": {"proposals": 900, "wrong": 63, "wrong_share": 0.07},
+            "left_alone": {"proposals": 50, "wrong": 4, "wrong_share": 0.08},
             "ends": {
                 "proposed": 950, "fulfilled": 700, "cancelled": 90, "expired": 110,
                 "failed": 0, "open": 50,
@@ -187,8 +194,12 @@ async fn outcomes(
     let since_unix_ms = unix_ms().saturating_sub(days.saturating_mul(DAY_MS));
     let serving = app.orders.serving();
     let checks = app.store.need_checks::<Check>(since_unix_ms).await?;
-    let mut proposed = Realised::default();
-    checks.iter().for_each(|(_, check)| proposed.add(&check.proposed));
+    let sum = |of: fn(&Check) -> &Realised| {
+        let mut sum = Realised::default();
+        checks.iter().for_each(|(_, check)| sum.add(of(check)));
+        RealisedView::from(sum)
+    };
+    let (proposed, left_alone) = (sum(|check| &check.proposed), sum(|check| &check.left_alone));
     let mut ends = Ends::default();
     for (status, count) in app.store.orders_by_status(since_unix_ms).await? {
         ends.add(&status, count);
@@ -201,7 +212,8 @@ async fn outcomes(
         level: serving.as_ref().map(|serving| serving.level.to_string()),
         threshold: serving.as_ref().and_then(|serving| serving.level.threshold),
         wanted_wrong_share: app.orders.wanted.wrong_share(),
-        proposed: proposed.into(),
+        proposed,
+        left_alone,
         ends,
         days: checks.into_iter().map(|(at, check)| day(at, check)).collect(),
         thresholds,
@@ -213,6 +225,7 @@ fn day(made_unix_ms: i64, check: Check) -> DayView {
         made_unix_ms,
         threshold: check.level,
         proposed: check.proposed.into(),
+        left_alone: check.left_alone.into(),
         coverage: check.at_level.coverage(),
         at_threshold: check.at_level.into(),
         calibration: check.bins,

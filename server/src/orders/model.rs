@@ -3,7 +3,7 @@
 use super::{outcome::Check, service::Orders};
 use crate::store::{Action, Actor, Entry, ModelRow, ModelState, Store, StoreError};
 use models::{
-    confidence::{Adaptive, Level, Period},
+    confidence::{Adaptive, Level, Period, Realised, Wanted},
     reorder::{Bundle, BundleError},
 };
 use protocol::{log, log::LogSafe};
@@ -17,6 +17,8 @@ pub(crate) const KIND: &str = "orders";
 const DAY_MS: i64 = 86_400_000;
 /// Checks that the level learns from: two years of days.
 const LOOKED_BACK_DAYS: i64 = 730;
+/// Chances left to the lot that say enough to move the level.
+const LEAST_LEFT_ALONE: u64 = 20;
 
 /// Why there is no model.
 #[derive(Debug, Error)]
@@ -135,14 +137,56 @@ impl Orders {
         Ok(())
     }
 
-    /// The wrong share that is aimed at, by everything that has come true or not.
     async fn adapted(&self, store: &Store, now_unix_ms: i64) -> Result<Adaptive, StoreError> {
         let since = now_unix_ms.saturating_sub(LOOKED_BACK_DAYS * DAY_MS);
-        let mut adaptive = Adaptive::new(&self.wanted);
-        for (_, check) in store.need_checks::<Check>(since).await? {
-            adaptive.record(&Period { known_on: check.known_on, realised: check.at_level });
-            adaptive.advance(check.known_on);
+        let checks = store.need_checks::<Check>(since).await?;
+        Ok(adapted(&self.wanted, checks.iter().map(|(_, check)| check)))
+    }
+}
+
+/// The wrong share that is aimed at, by what came where the lot said that nobody asks: what was asked
+/// for and approved would look needed. Days are put together until they say enough.
+fn adapted<'a>(wanted: &Wanted, checks: impl Iterator<Item = &'a Check>) -> Adaptive {
+    let mut adaptive = Adaptive::new(wanted);
+    let mut realised = Realised::default();
+    for check in checks {
+        realised.add(&check.left_alone);
+        if check.proposed.proposals > 0 && realised.proposals < LEAST_LEFT_ALONE {
+            continue;
         }
-        Ok(adaptive)
+        adaptive.record(&Period { known_on: check.known_on, realised });
+        adaptive.advance(check.known_on);
+        realised = Realised::default();
+    }
+    adaptive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(day: i32, proposals: u64, wrong: u64, proposed: u64) -> Check {
+        let of = |proposals, wrong| Realised { predictions: proposals, proposals, wrong };
+        let known_on = day + 15;
+        Check {
+            day,
+            known_on,
+            left_alone: of(proposals, wrong),
+            proposed: of(proposed, 0),
+            ..Check::default()
+        }
+    }
+
+    #[test]
+    fn the_aim_falls_by_what_the_lot_left_alone_whatever_was_approved() {
+        let wanted = Wanted::default();
+        let aim = |checks: &[Check]| adapted(&wanted, checks.iter()).aim();
+        let few = [check(0, 10, 10, 200), check(1, 9, 9, 200)];
+        assert_eq!(aim(&few), wanted.wrong_share(), "not enough to say so");
+        let enough = [check(0, 10, 6, 200), check(1, 10, 6, 200), check(2, 1, 1, 20)];
+        assert!((aim(&enough) - 0.05).abs() < 1e-12, "0.1 + 0.1 (0.1 - 0.6)");
+        // Who proposes nothing proposes nothing wrong.
+        let nothing = [check(0, 20, 20, 200), check(1, 0, 0, 0)];
+        assert!((aim(&nothing) - 0.02).abs() < 1e-12, "{}", aim(&nothing));
     }
 }

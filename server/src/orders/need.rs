@@ -11,7 +11,7 @@ use crate::{
 };
 use models::{
     confidence::Level,
-    reorder::{self, Bundle, Consumption, Need, needs},
+    reorder::{self, Bundle, Consumption, Need, left_alone, needs},
 };
 use protocol::{digest::Digest, offer::Money};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub(crate) struct Candidate {
     pub(crate) inputs_digest: String,
     /// How sure it had to be.
     pub(crate) threshold: f64,
+    /// Whether by lot nobody asks for it.
+    pub(crate) left_alone: bool,
 }
 
 /// What was told of a person.
@@ -121,6 +123,8 @@ impl Telling {
         let personal = wishes.map(|wishes| wishes.threshold.probability(&self.costs));
         for need in needs.iter().take(MOST_NEEDS) {
             let held = self.held(need, wishes);
+            let last_day = need.own.purchases().until(self.day).last().map(|last| last.day);
+            let person = || told.closed.person.to_string();
             let threshold = self.level.threshold.map(|level| level.max(personal.unwrap_or(0.0)));
             told.passed |= held == Some(Held::Unsure) && self.level.proposes(need.probability);
             let suggestion = self.suggestion(need, wishes, threshold, held.unwrap_or(Held::Asked));
@@ -130,6 +134,8 @@ impl Telling {
                     articles: articles(need),
                     inputs_digest: self.inputs(need),
                     threshold: threshold.min(need.probability),
+                    left_alone: last_day
+                        .is_some_and(|last| left_alone(&person(), need.category, last)),
                 }),
                 _ => told.suggestions.push(suggestion),
             }
@@ -191,8 +197,8 @@ impl Telling {
         Digest::of(&bytes).to_string()
     }
 
-    /// Seals what a person is shown, and what is kept to be checked, if it is: of the sample, and of
-    /// who was asked for something. `asked` are the categories that were.
+    /// Seals what a person is shown, and what is kept to be checked, if it is: of the sample, of who
+    /// was asked for something, and of who was not by lot. `asked` are the categories that were.
     ///
     /// # Errors
     /// [`StoreError::Random`] when nothing can be sealed.
@@ -202,7 +208,8 @@ impl Telling {
         asked: &[Suggestion],
     ) -> Result<(Option<Foretold>, Option<Foretold>), StoreError> {
         let shown = (!told.suggestions.is_empty()).then(|| told.closed.say(&told.suggestions));
-        if !told.sampled && asked.is_empty() {
+        let by_lot = told.suggestions.iter().any(|one| one.because == Held::Lot);
+        if !told.sampled && asked.is_empty() && !by_lot {
             return Ok((shown.transpose()?, None));
         }
         let need = |suggestion: &Suggestion, held| SaidNeed {

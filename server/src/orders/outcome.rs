@@ -1,9 +1,18 @@
 //! What came of what was foretold: from this the level is kept, and operators see how often
 //! proposals were wrong.
 
-use super::{life::Status, model::ServingError, need::Said, person::Wishes, service::Orders};
+use super::{
+    life::Status,
+    model::ServingError,
+    need::Said,
+    person::{Held, Wishes},
+    service::Orders,
+};
 use crate::store::{Store, StoreError};
-use models::{confidence::Realised, reorder::Consumption};
+use models::{
+    confidence::Realised,
+    reorder::{Bought, Consumption, Use, left_alone},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,13 +34,16 @@ pub(crate) struct Check {
     pub(crate) model: String,
     /// From which probability on orders were proposed; absent: suggestions only.
     pub(crate) level: Option<f64>,
-    /// Of the sample: how many were foretold in each tenth of the probabilities, the sum of these
-    /// probabilities, and how many came.
+    /// Of those of the sample whom nobody asked: how many were foretold in each tenth of the
+    /// probabilities, the sum of these probabilities, and how many came.
     pub(crate) bins: [Bin; BINS],
-    /// Of the sample: what would have come of proposing everything from the level on, whoever was
+    /// Of the same: what would have come of proposing everything from the level on, whoever was
     /// willing to be asked.
     pub(crate) at_level: Realised,
-    /// Of everything that was proposed.
+    /// Of what would have been proposed, had the lot not said no: this alone tells what of the
+    /// proposals was needed.
+    pub(crate) left_alone: Realised,
+    /// Of everything that was proposed. What was approved and got counts as needed.
     pub(crate) proposed: Realised,
 }
 
@@ -47,17 +59,22 @@ pub(crate) struct Bin {
 }
 
 impl Check {
-    fn add(&mut self, said: &Said, came: impl Fn(&str) -> bool) {
+    fn add(&mut self, said: &Said, came: impl Fn(&str) -> Came) {
         self.model.clone_from(&said.model);
         self.level = said.level;
         for need in &said.needs {
-            let (probability, came) = (need.probability.clamp(0.0, 1.0), came(&need.category));
+            let probability = need.probability.clamp(0.0, 1.0);
+            let Came { came, by_itself } = came(&need.category);
             let one = |proposals: bool| Realised {
                 predictions: 1,
                 proposals: proposals.into(),
                 wrong: (proposals && !came).into(),
             };
             self.proposed.add(&one(need.held.is_none()));
+            if !by_itself {
+                continue;
+            }
+            self.left_alone.add(&one(need.held == Some(Held::Lot)));
             if said.sampled {
                 let place = ((probability * BINS as f64) as usize).min(BINS - 1);
                 let bin = &mut self.bins[place];
@@ -97,7 +114,7 @@ impl Orders {
                 for (person, said) in &page {
                     let consumption = bought.get(person);
                     check.add(said, |category| {
-                        came(consumption, category, day, day.saturating_add(horizon_days))
+                        came(person, consumption, category, day, horizon_days)
                     });
                 }
                 let Some(last) = last else { break };
@@ -114,11 +131,38 @@ impl Orders {
     }
 }
 
-/// Whether a category was bought after the end of a day and up to the end of another. What somebody
-/// approved and got is bought, too.
-fn came(consumption: Option<&Consumption>, category: &str, after: i32, to: i32) -> bool {
-    let own = consumption.and_then(|consumption| consumption.category(category));
-    own.and_then(|own| own.purchases().next_after(after)).is_some_and(|next| next.day <= to)
+/// What came of a need.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    /// Whether the category was bought within the horizon. What somebody approved and got is bought,
+    /// too.
+    came: bool,
+    /// Whether nobody asked for it meanwhile.
+    by_itself: bool,
+}
+
+/// What came of a category by the end of `horizon_days` days after `day`.
+fn came(
+    person: &Uuid,
+    consumption: Option<&Consumption>,
+    category: &str,
+    day: i32,
+    horizon_days: i32,
+) -> Came {
+    let end = day.saturating_add(horizon_days);
+    let Some(consumption) = consumption else { return Came { came: false, by_itself: true } };
+    let own = consumption.category(category).map(Use::bought);
+    let next = own.and_then(|own| own.all().next_after(day));
+    let last = own.and_then(|own| own.all().until(day).last().copied());
+    let is_drawn = |own: &Bought| {
+        let drawn = last.is_some_and(|last| left_alone(&person.to_string(), category, last.day));
+        drawn && !own.is_served_after(day)
+    };
+    Came {
+        came: next.is_some_and(|next| next.day <= end),
+        by_itself: consumption.served_from().is_none_or(|from| from > end)
+            || own.is_some_and(is_drawn),
+    }
 }
 
 /// Orders of some days, by how they ended.

@@ -271,8 +271,11 @@ pub enum Held {
     Level,
     /// The person does not want to be asked.
     Wishes,
-    /// Something of the kind is being asked already, or was not long ago.
+    /// Something of the kind is being asked already, or was not long ago; or was left to the lot
+    /// then.
     Asked,
+    /// By lot nobody asks this time, so that it shows what the person buys by themselves.
+    Lot,
     /// The shop has none of it, or gave no price.
     Shop,
 }

@@ -2,7 +2,7 @@
 
 use super::{
     life::{Current, Line, Proposal, Quote, Status, Wanted, Why},
-    need::Candidate,
+    need::{Candidate, Said},
     person::Held,
     service::Orders,
 };
@@ -38,6 +38,17 @@ impl Orders {
         };
         if earlier.iter().any(rests) {
             return Ok(Err(Held::Asked));
+        }
+        if candidate.left_alone {
+            // Counted as often as it would have been asked for.
+            let since = now_unix_ms.saturating_sub(rests_ms);
+            let before = store.needs_of::<Said>(person, since).await?;
+            let drawn = |said: &Said| {
+                said.needs
+                    .iter()
+                    .any(|one| &one.category == category && one.held == Some(Held::Lot))
+            };
+            return Ok(Err(if before.iter().any(drawn) { Held::Asked } else { Held::Lot }));
         }
         let Some(quote) = self.quoted(candidate).await else { return Ok(Err(Held::Shop)) };
         let suggestion = &candidate.suggestion;

@@ -9,12 +9,13 @@ use crate::{
     intake::{Effects, Follow, transaction_key},
     store::{NewFact, StoreError, Taken, Writing},
 };
-use models::profile::{Fact, PART, Source};
+use models::{
+    profile::{Fact, PART, Source},
+    reorder::ORDER,
+};
 use protocol::{digest::Digest, intake::Scope};
 use uuid::Uuid;
 
-/// What the facts are called.
-pub const NAME: &str = "order";
 /// The destination under which they are remembered.
 pub const DESTINATION: &str = "orders";
 
@@ -61,31 +62,30 @@ pub(super) async fn record(
     follow.follow(turn, &effects, now_unix_ms).await
 }
 
-/// One fact; of several articles one for each beside it, as of a cart.
+/// One fact; of several articles one for each beside it, as of a cart. The first alone has the
+/// category: it is one purchase.
 fn facts(order: &Order, now_unix_ms: i64) -> Vec<Fact> {
     let quote = order.quote();
     let whole = Fact {
         source: Source::Conversion,
-        name: NAME.to_owned(),
+        name: ORDER.to_owned(),
         at_unix_ms: now_unix_ms,
         known_unix_ms: now_unix_ms,
         count: 1,
         value: Some(quote.total()),
-        number: None,
+        number: Some(quote.lines().iter().map(|line| f64::from(line.quantity)).sum()),
         item: None,
-        category: None,
+        category: Some(order.why().category.clone()),
     };
-    let category = Some(order.why().category.clone());
     if let [line] = quote.lines() {
-        let number = Some(f64::from(line.quantity));
-        return vec![Fact { number, item: Some(line.sku.clone()), category, ..whole }];
+        return vec![Fact { item: Some(line.sku.clone()), ..whole }];
     }
     let part = |line: &super::life::Line| Fact {
         name: PART.to_owned(),
         value: None,
         number: Some(f64::from(line.quantity)),
         item: Some(line.sku.clone()),
-        category: category.clone(),
+        category: None,
         ..whole.clone()
     };
     std::iter::once(whole.clone()).chain(quote.lines().iter().map(part)).collect()

@@ -216,6 +216,7 @@ impl Tongue {
             Held::Level => w.held_level.to_owned(),
             Held::Wishes => w.held_wishes.to_owned(),
             Held::Asked => w.held_asked.to_owned(),
+            Held::Lot => w.held_lot.to_owned(),
             Held::Shop => w.held_shop.to_owned(),
         }
     }

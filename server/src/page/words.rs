@@ -133,6 +133,7 @@ words! {
     held_level: "Not asked: the forecasts are not good enough yet.", "Nicht gefragt: die Vorhersagen sind noch nicht gut genug.";
     held_wishes: "Not asked: you do not want to be asked.", "Nicht gefragt: Sie möchten nicht gefragt werden.";
     held_asked: "Not asked: you were asked for something of the kind not long ago.", "Nicht gefragt: nach Ähnlichem wurden Sie vor Kurzem gefragt.";
+    held_lot: "Not asked this time: now and then a lot says so, to learn what people buy without being asked.", "Diesmal nicht gefragt: ab und zu entscheidet das Los so, um zu lernen, was Menschen ungefragt kaufen.";
     held_shop: "Not asked: the shop has none, or gave no price.", "Nicht gefragt: das Geschäft hat nichts davon oder nannte keinen Preis.";
 
     past: "Before", "Bisher";

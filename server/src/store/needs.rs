@@ -284,6 +284,26 @@ impl Store {
         Ok((opened.collect::<Result<_, StoreError>>()?, last))
     }
 
+    /// What was foretold of a person after a time, as far as it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn needs_of<T: DeserializeOwned>(
+        &self,
+        person: Uuid,
+        after_unix_ms: i64,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows: Vec<ProfileRow> = sqlx::query_as(
+            "SELECT person, made_unix_ms, nonce, sealed FROM needs
+             WHERE person = $1 AND made_unix_ms > $2",
+        )
+        .bind(bytes(&person))
+        .bind(after_unix_ms)
+        .fetch_all(&self.readers)
+        .await?;
+        self.closed(rows).await?.iter().map(Closed::open).collect()
+    }
+
     /// What came of what was foretold since a time, the oldest first, with the time.
     ///
     /// # Errors

@@ -23,11 +23,13 @@ const MOST_BYTES = 64_000;
 /** WCAG 2.2 asks for 24; fingers want more. CSS pixels. */
 const LEAST_TARGET = 44;
 
-let [passed, failed] = [0, 0];
+let passed = 0;
+/** Told once more at the end, where they are seen. */
+const failed = [];
 function check(what, holds, detail = "") {
   if (holds) passed += 1;
-  else failed += 1;
-  console.log(holds ? "ok  " : "FAIL", what, holds ? "" : detail);
+  else failed.push(`FAIL ${what}: ${detail}`);
+  console.log(holds ? `ok   ${what}` : failed.at(-1));
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
@@ -52,8 +54,8 @@ async function open(size, path, options = {}) {
 }
 
 async function shown(what, locator) {
-  const there = await locator.waitFor({ timeout: PATIENCE }).then(() => true, () => false);
-  check(what, there, "did not come");
+  const fault = await locator.waitFor({ timeout: PATIENCE }).then(() => null, (error) => error.message);
+  check(what, fault === null, fault);
 }
 
 async function sound(what, page) {
@@ -250,5 +252,5 @@ await dark.context().close();
 for (const size of Object.keys(SIZES)) await expiry(size, late[size]);
 
 await browser.close();
-console.log(`page: ${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+console.log([...failed, `page: ${passed} passed, ${failed.length} failed`].join("\n"));
+process.exit(failed.length ? 1 : 0);

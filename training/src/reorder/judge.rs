@@ -126,12 +126,12 @@ pub fn evaluate(
         // Those without any purchase before are no rows: nobody would propose them.
         Some(given) => given
             .iter()
-            .filter(|pair| !ledger.purchases(**pair).until(day).is_empty())
+            .filter(|pair| !ledger.bought(**pair).all().until(day).is_empty())
             .copied()
             .collect(),
         None => snapshot.pairs(1),
     };
-    let fewest = pairs.iter().map(|pair| ledger.purchases(*pair).until(day).len()).min();
+    let fewest = pairs.iter().map(|pair| ledger.bought(*pair).all().until(day).len()).min();
     let Some(least) = fewest else {
         return Err(ReorderFitError::NoRows {
             day: day.saturating_sub(ledger.first_day),

@@ -1,7 +1,7 @@
 //! Purchases as a server keeps them, person by person.
 
 use super::{Ledger, LedgerError, ledger::Customer};
-use models::reorder::{Consumption, Purchases};
+use models::reorder::Consumption;
 use std::collections::BTreeSet;
 
 impl Ledger {
@@ -21,22 +21,10 @@ impl Ledger {
         let customer = |(id, consumption): (String, &Consumption)| {
             let place = |name: &str| categories.partition_point(|other| other.as_str() < name);
             let own = consumption.categories();
-            let visits = consumption.visits(i32::MAX);
-            Customer {
-                id,
-                categories: own.map(|(name, own)| (place(name), own.purchases().clone())).collect(),
-                visits: Purchases::new(visits.iter().map(|v| (v.day, f64::from(v.quantity)))),
-            }
+            Customer::with(id, own.map(|(name, own)| (place(name), own.bought().clone())).collect())
         };
-        let customers: Vec<Customer> = people.into_iter().map(customer).collect();
-        let days = || {
-            let all = customers.iter().map(|customer| customer.visits.all());
-            all.flat_map(|visits| [visits.first(), visits.last()]).flatten().map(|visit| visit.day)
-        };
-        let (Some(first_day), Some(last_day)) = (days().min(), days().max()) else {
-            return Err(LedgerError::Empty);
-        };
-        Ok(Self { customers, categories, first_day, last_day })
+        let customers = people.into_iter().map(customer).collect();
+        Self::of(customers, categories)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Pair;
 use crate::customer_base::day_number;
 use jiff::civil::Date;
-use models::reorder::Purchases;
+use models::reorder::{Bought as Own, Purchases};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Cursor, Read},
@@ -57,9 +57,11 @@ pub struct Customer {
     /// As the file calls them.
     pub id: String,
     /// Each category ever bought, as its place in [`Ledger::categories`], ascending.
-    pub categories: Vec<(usize, Purchases)>,
+    pub categories: Vec<(usize, Own)>,
     /// Days of any purchase; their quantity is the number of categories bought.
     pub visits: Purchases,
+    /// The first day on which an order brought anything. A file knows of no orders.
+    pub served_from: Option<i32>,
 }
 
 /// All purchases of a file.
@@ -121,9 +123,24 @@ impl Ledger {
         lines.done()
     }
 
+    /// Of customers, by id, and the names of categories, ascending.
+    pub(super) fn of(
+        customers: Vec<Customer>,
+        categories: Vec<String>,
+    ) -> Result<Self, LedgerError> {
+        let days = || {
+            let all = customers.iter().map(|customer| customer.visits.all());
+            all.flat_map(|visits| [visits.first(), visits.last()]).flatten().map(|visit| visit.day)
+        };
+        let (Some(first_day), Some(last_day)) = (days().min(), days().max()) else {
+            return Err(LedgerError::Empty);
+        };
+        Ok(Self { customers, categories, first_day, last_day })
+    }
+
     /// A customer's purchases of a category, by its place among theirs.
     #[must_use]
-    pub fn purchases(&self, pair: Pair) -> &Purchases {
+    pub fn bought(&self, pair: Pair) -> &Own {
         &self.customers[pair.customer].categories[pair.slot].1
     }
 }
@@ -228,29 +245,24 @@ impl Lines {
         let names: BTreeSet<&str> =
             self.by_customer.values().flat_map(|own| own.keys().map(String::as_str)).collect();
         let categories: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let customers: Vec<Customer> = self
-            .by_customer
-            .into_iter()
-            .map(|(id, own)| Customer::new(id, own, &categories))
-            .collect();
-        let days = || {
-            let all = customers.iter().map(|customer| customer.visits.all());
-            all.flat_map(|visits| [visits.first(), visits.last()]).flatten().map(|visit| visit.day)
-        };
-        let (Some(first_day), Some(last_day)) = (days().min(), days().max()) else {
-            return Err(LedgerError::Empty);
-        };
-        Ok(Ledger { customers, categories, first_day, last_day })
+        let customers = self.by_customer.into_iter();
+        let customers = customers.map(|(id, own)| Customer::new(id, own, &categories)).collect();
+        Ledger::of(customers, categories)
     }
 }
 
 impl Customer {
     fn new(id: String, own: Bought, names: &[String]) -> Self {
         let place = |name: &String| names.partition_point(|other| other < name);
-        let categories: Vec<(usize, Purchases)> =
-            own.into_iter().map(|(name, days)| (place(&name), Purchases::new(days))).collect();
-        let all = categories.iter().flat_map(|(_, purchases)| purchases.all());
+        let of = |(name, days): (String, Vec<_>)| (place(&name), Own::from(Purchases::new(days)));
+        Self::with(id, own.into_iter().map(of).collect())
+    }
+
+    /// From what they bought of each category, by its place.
+    pub(super) fn with(id: String, categories: Vec<(usize, Own)>) -> Self {
+        let all = categories.iter().flat_map(|(_, own)| own.all().all());
         let visits = Purchases::new(all.map(|purchase| (purchase.day, 1.0)));
-        Self { id, categories, visits }
+        let served_from = categories.iter().filter_map(|(_, own)| own.served_from()).min();
+        Self { id, categories, visits, served_from }
     }
 }

@@ -1,7 +1,7 @@
 //! What cuts teach: a row for each pair, and one for each day ahead of it.
 
 use super::{Ledger, Pair, Recipe, ReorderFitError, Snapshot};
-use models::reorder::{ahead, features};
+use models::reorder::{Bought, ahead, features};
 
 /// Most pairs a model is fitted to: a gigabyte of numbers, while it grows. Of more, a share is
 /// drawn.
@@ -31,10 +31,8 @@ impl<'a> Rows<'a> {
     ) -> Self {
         let bought = || ledger.customers.iter().flat_map(|customer| &customer.categories);
         let on = |cut: &i32| {
-            let known = |own: &&(usize, _)| {
-                let purchases: &models::reorder::Purchases = &own.1;
-                purchases.until(*cut).len() >= least_purchases.max(1)
-            };
+            let known =
+                |own: &&(usize, Bought)| own.1.all().until(*cut).len() >= least_purchases.max(1);
             bought().filter(known).count()
         };
         let all: usize = cuts.iter().map(on).sum();

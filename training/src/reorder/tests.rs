@@ -36,7 +36,7 @@ fn purchases_are_added_up_by_day() {
     assert_eq!(ledger.categories, ["eggs", "milk", "salt"]);
     let [a, b] = &ledger.customers[..] else { panic!("{ledger:?}") };
     assert_eq!((a.id.as_str(), a.categories.len(), days(&a.visits)), ("a", 1, vec![(5, 1)]));
-    assert_eq!(days(&b.categories[1].1), [(0, 1), (2, 3)]);
+    assert_eq!(days(b.categories[1].1.all()), [(0, 1), (2, 3)]);
     // On the second day of two categories.
     assert_eq!(days(&b.visits), [(0, 1), (2, 2)]);
     assert_eq!(ledger.last_day - ledger.first_day, 5);
@@ -160,7 +160,7 @@ fn nothing_after_the_cutoff_is_learned() {
     let mut text = "customer,date,category,quantity\n".to_owned();
     for customer in &ledger.customers {
         for (place, purchases) in &customer.categories {
-            for purchase in purchases.until(day) {
+            for purchase in purchases.all().until(day) {
                 let date = jiff::civil::date(1970, 1, 1) + jiff::Span::new().days(purchase.day);
                 let name = &ledger.categories[*place];
                 text += &format!("{},{date},{name},{}\n", customer.id, purchase.quantity);

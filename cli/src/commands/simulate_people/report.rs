@@ -43,26 +43,38 @@ pub struct Manners {
     pub thresholds: BTreeMap<String, f64>,
 }
 
+/// What was proposed to people of one manner, and what of it was not needed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Count {
+    pub proposed: u64,
+    pub wrong: u64,
+}
+
 /// All of it.
 #[derive(Debug, Serialize)]
 pub struct Told {
     pub people: u32,
     pub agreed: usize,
     pub seed: u64,
+    /// Since 1970-01-01.
+    pub first_day: i32,
     pub horizon_days: u16,
     pub drift: String,
     pub drift_day: Option<u32>,
     pub days: Vec<Day>,
     pub manners: Vec<Manners>,
+    /// By the manner of people.
+    pub proposals: BTreeMap<String, Count>,
     /// What the server itself says of its proposals: `GET /v1/order-outcomes`.
     pub outcomes: Value,
     pub seconds: f64,
 }
 
 const WEEK: usize = 7;
+const DAY_MS: i64 = 86_400_000;
 
 /// What is counted of a day.
-type Count = fn(&Day) -> u64;
+type Counted = fn(&Day) -> u64;
 
 impl Told {
     fn sum(&self, of: impl Fn(&Day) -> u64) -> u64 {
@@ -73,6 +85,21 @@ impl Told {
         self.sum(|day| day.wrong) as f64 / self.sum(|day| day.proposed).max(1) as f64
     }
 
+    /// The share that the server itself finds, by the lot, in each week of days that it knows.
+    fn left_alone(&self) -> (Vec<(f64, f64)>, Option<f64>) {
+        let mut weeks: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+        for day in self.outcomes["days"].as_array().into_iter().flatten() {
+            let number = |name: &str| day["left_alone"][name].as_f64().unwrap_or_default();
+            let on = day["made_unix_ms"].as_i64().unwrap_or_default() / DAY_MS;
+            let since = usize::try_from(on - i64::from(self.first_day)).unwrap_or_default();
+            let week = weeks.entry(since / WEEK).or_default();
+            *week = (week.0 + number("wrong"), week.1 + number("proposals"));
+        }
+        let some = weeks.iter().filter(|(_, (_, proposals))| *proposals > 0.0);
+        let points = some.map(|(week, (wrong, all))| (*week as f64 + 1.0, wrong / all)).collect();
+        (points, self.outcomes["left_alone"]["wrong_share"].as_f64())
+    }
+
     /// The year in a few lines.
     pub fn summary(&self) -> String {
         let proposed = self.sum(|day| day.proposed);
@@ -80,7 +107,7 @@ impl Told {
         let of = |name: &str, count: u64| format!("{name} {count} ({:.1} %)", percent(count));
         format!(
             "{} people, of whom {} agreed to be asked; {} days in {:.0} s\n\
-             {proposed} orders proposed; not needed within {} days: {:.2} %\n\
+             {proposed} orders proposed; not needed within {} days: {:.2} %{}\n\
              {}, {}, {}, {}, still open {}\n\
              changed before: {}, put off: {}, answers that came too late or twice: {}",
             self.people,
@@ -89,6 +116,10 @@ impl Told {
             self.seconds,
             self.horizon_days,
             100.0 * self.wrong_share(),
+            self.left_alone().1.map_or(String::new(), |share| format!(
+                "; of those that the lot left out, as the server counts: {:.2} %",
+                100.0 * share
+            )),
             of("fulfilled", self.sum(|day| day.fulfilled)),
             of("cancelled", self.sum(|day| day.cancelled)),
             of("expired", self.sum(|day| day.expired)),
@@ -104,9 +135,10 @@ impl Told {
         let mut text = format!(
             "# A made-up year\n\n```text\n{}\n```\n\n![proposals](proposals.svg)\n\
              ![wrong proposals](wrong.svg)\n![thresholds](thresholds.svg)\n\
-             ![calibration](calibration.svg)\n\n| week | proposed | not needed | fulfilled | \
+             ![calibration](calibration.svg)\n\n{}\n| week | proposed | not needed | fulfilled | \
              cancelled | expired | the level at its end |\n|---|---|---|---|---|---|---|\n",
             self.summary(),
+            self.by_manner(),
         );
         for (number, week) in self.days.chunks(WEEK).enumerate() {
             let sum = |of: fn(&Day) -> u64| week.iter().map(of).sum::<u64>();
@@ -125,6 +157,15 @@ impl Told {
                 sum(|day| day.cancelled),
                 sum(|day| day.expired),
             );
+        }
+        text
+    }
+
+    fn by_manner(&self) -> String {
+        let mut text = "| people who are | proposed | not needed |\n|---|---|---|\n".to_owned();
+        for (manner, Count { proposed, wrong }) in &self.proposals {
+            let share = 100.0 * *wrong as f64 / (*proposed).max(1) as f64;
+            let _ = writeln!(text, "| {manner} | {proposed} | {share:.1} % |");
         }
         text
     }
@@ -148,7 +189,7 @@ pub fn write(folder: &Path, told: &Told) -> Result<(), Failure> {
     fs::write(at("report.json"), serde_json::to_vec_pretty(told)?)?;
     fs::write(at("report.md"), told.markdown())?;
     let sum = |days: &[Day], of: fn(&Day) -> u64| days.iter().map(of).sum::<u64>() as f64;
-    let counts: [(&str, Count); 4] = [
+    let counts: [(&str, Counted); 4] = [
         ("proposed", |day| day.proposed),
         ("fulfilled", |day| day.fulfilled),
         ("cancelled", |day| day.cancelled),
@@ -174,7 +215,10 @@ pub fn write(folder: &Path, told: &Told) -> Result<(), Failure> {
         (proposed > 0.0).then(|| sum(days, |day| day.wrong) / proposed)
     };
     let wanted = told.outcomes["wanted_wrong_share"].as_f64();
-    let wrong = [Series { name: "not needed".to_owned(), points: told.weekly(share) }];
+    let wrong = [
+        Series { name: "not needed".to_owned(), points: told.weekly(share) },
+        Series { name: "as the server finds by the lot".to_owned(), points: told.left_alone().0 },
+    ];
     draw(
         "wrong.svg",
         SeriesPicture {

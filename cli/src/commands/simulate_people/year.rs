@@ -3,7 +3,7 @@
 
 use super::{
     Args,
-    report::{Day, Manners, Told},
+    report::{Count, Day, Manners, Told},
     shop::{self, Sold},
 };
 use crate::Failure;
@@ -81,6 +81,8 @@ struct Year<'a> {
     deeds: BTreeMap<i64, Vec<(Uuid, Deed)>>,
     sold: mpsc::UnboundedReceiver<Sold>,
     days: Vec<Day>,
+    /// By the manner of people.
+    proposals: BTreeMap<String, Count>,
     /// The newest order that was seen.
     newest: Uuid,
 }
@@ -122,6 +124,7 @@ pub async fn live(args: &Args, json: bool) -> Result<Told, Failure> {
         deeds: BTreeMap::new(),
         sold,
         days: Vec::new(),
+        proposals: BTreeMap::new(),
         newest: Uuid::nil(),
     };
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(args.days.into()) };
@@ -148,11 +151,13 @@ pub async fn live(args: &Args, json: bool) -> Result<Told, Failure> {
         people: args.people,
         agreed: year.ids.len(),
         seed: args.seed,
+        first_day,
         horizon_days: args.horizon_days,
         drift: format!("{:?}", args.drift).to_lowercase(),
         drift_day,
         days: year.days,
         manners,
+        proposals: year.proposals,
         outcomes,
         seconds: begun.elapsed().as_secs_f64(),
     })
@@ -288,6 +293,11 @@ impl Year<'_> {
                 let needed = self.people.needs_within(*person, category, horizon);
                 self.days[day].proposed += 1;
                 self.days[day].wrong += u64::from(!needed);
+                if let Some(manner) = self.people.manner(*person) {
+                    let count = self.proposals.entry(word(manner).to_owned()).or_default();
+                    count.proposed += 1;
+                    count.wrong += u64::from(!needed);
+                }
                 let known = Known { person: *person, category, sku, quantity, day };
                 self.orders.insert(id, known);
                 self.decide(id, order, now);

@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use models::{
     calibration::{Calibrator, Line},
     profile::{Definitions, Fact, Source},
+    reorder::left_alone,
 };
 use protocol::offer::{Currency, Money};
 use tempfile::TempDir;
@@ -96,6 +97,18 @@ impl Rig {
             rig.buys("coffee", NOW - days_ago * DAY_MS).await;
         }
         rig
+    }
+
+    /// The same, where the lot leaves Ada alone with something that she bought on the same days.
+    async fn drawn(probability: f64) -> (Self, String) {
+        let rig = Self::sure(probability).await;
+        let drawn = |name: &String| left_alone(&ADA.to_string(), name, 20_000 - 12);
+        let category = (0..).map(|n| format!("tea-{n}")).find(drawn).unwrap();
+        for days_ago in [36, 24, 12] {
+            rig.buys(&category, NOW - days_ago * DAY_MS).await;
+        }
+        rig.agrees().await;
+        (rig, category)
     }
 
     async fn buys(&self, category: &str, at_unix_ms: i64) {
@@ -230,11 +243,32 @@ async fn what_came_is_counted_when_all_of_it_is_known_and_moves_the_level() {
     assert_eq!((at, first.proposed.proposals, first.proposed.wrong), (NOW, 1, 1));
     assert_eq!((first.at_level.proposals, first.at_level.wrong), (1, 1));
     assert_eq!((first.bins[9].count, first.bins[9].came), (1, 0));
-    // Nothing but wrong ones: less is aimed at, and in the end nothing is proposed.
-    let aim = || rig.orders.serving().unwrap().level.aim;
-    assert!(aim() < rig.orders.wanted.wrong_share(), "{}", aim());
+    assert_eq!(first.left_alone.proposals, 0);
     rig.buys("coffee", NOW + 20 * DAY_MS).await;
     rig.look(NOW + 40 * DAY_MS).await;
     let came: u64 = checks().await.iter().map(|(_, check)| check.bins[9].came).sum();
     assert_eq!(came, 2, "within a fortnight of the later two looks, not of the first");
+}
+
+#[tokio::test]
+async fn what_the_lot_leaves_alone_is_not_asked_for_and_is_what_the_level_learns_from() {
+    let (rig, tea) = Rig::drawn(0.99).await;
+    let looked = rig.look(NOW).await;
+    assert_eq!((looked.proposed, looked.suggested), (1, 1), "coffee is asked for");
+    assert_eq!(rig.held().await, [Held::Lot]);
+    rig.look(NOW + 3 * DAY_MS).await;
+    assert_eq!(rig.held().await, [Held::Asked, Held::Asked], "as if it had been asked for");
+    rig.look(NOW + 8 * DAY_MS).await;
+    assert_eq!(rig.held().await.iter().filter(|held| **held == Held::Lot).count(), 1);
+    // What somebody buys unasked is seen; what an order brought tells nothing.
+    rig.buys(&tea, NOW + 10 * DAY_MS).await;
+    let order = rig.store.orders_of(ADA, i64::MAX, 9).await.unwrap().pop().unwrap().order;
+    assert_eq!(order.why().category, "coffee");
+    rig.look(NOW + 40 * DAY_MS).await;
+    let checks = rig.store.need_checks::<Check>(0).await.unwrap();
+    let alone: Vec<_> = checks
+        .iter()
+        .map(|(_, check)| (check.left_alone.proposals, check.left_alone.wrong))
+        .collect();
+    assert_eq!(alone, [(1, 0), (0, 0), (1, 0)]);
 }
