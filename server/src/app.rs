@@ -1,10 +1,17 @@
 //! What every handler shares.
 
 use crate::{
-    conversion::Conversion, features::Features, guard::Guard, intake::Follow, live::Live, ops::Ops,
-    orders::service::Orders, retention::RetentionConfig, store::Store,
+    conversion::Conversion,
+    features::Features,
+    guard::Guard,
+    intake::Follow,
+    live::Live,
+    ops::Ops,
+    orders::service::Orders,
+    retention::RetentionConfig,
+    store::{Removed, Store, StoreError},
 };
-use protocol::key::SigningKey;
+use protocol::{key::SigningKey, log};
 use std::{
     ops::Deref,
     sync::{
@@ -14,6 +21,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The server's parts. Every layer and every handler of a request has one: a clone is one count.
 #[derive(Debug, Clone)]
@@ -76,4 +84,20 @@ pub(crate) fn set_clock(unix_ms: i64) {
 fn machine_unix_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl App {
+    /// What is to be done once people have been erased: pages that show them learn of it, and what
+    /// the database still wrote ahead goes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn erased(&self, people: &[Uuid], removed: Removed) -> Result<(), StoreError> {
+        self.live.erased(people, removed);
+        people.iter().for_each(|person| self.orders.desk.in_app().changed(*person));
+        if !self.store.checkpoint().await? {
+            log!(warn, "a reader kept the write-ahead log from being emptied after an erasure");
+        }
+        Ok(())
+    }
 }

@@ -48,6 +48,7 @@ mod retention;
 mod server;
 mod server_key;
 mod store;
+mod work;
 
 pub use store::backup;
 

@@ -17,6 +17,7 @@ use crate::{
     retention,
     server_key::{self, ServerKeyError},
     store::{Expired, Finished, Store, StoreError},
+    work::training::Source,
 };
 use axum::Router;
 use protocol::log;
@@ -85,7 +86,7 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    facts: work::Source,
+    facts: Source,
     app: App,
     ending: ShutdownConfig,
     context_dir: Option<PathBuf>,
@@ -164,7 +165,7 @@ impl Server {
             .feature_definitions
             .map(|file| ("ATTUNE_FEATURE_DEFINITIONS", file.to_string_lossy().into_owned()));
         let environment = database.into_iter().chain(definitions).collect();
-        let facts = work::Source { folder: config.data_dir, environment };
+        let facts = Source { folder: config.data_dir, environment };
         Ok(Self { listener, address, facts, app, ending, context_dir })
     }
 
@@ -237,7 +238,8 @@ impl Server {
             let provider = Box::new(intake::Folder::new(folder));
             app.ops.tasks.spawn(intake::keep_context(app.store.clone(), provider, unix_ms));
         }
-        order_work::start(&app.ops.tasks, &app.orders, &app.store, self.facts.clone());
+        self.facts.remove_left();
+        order_work::start(&app.ops, &app.orders, &app.store, self.facts.clone());
         work::start(&app.ops.tasks, &app.conversion, &app.store, self.facts);
         app.ops.tasks.spawn_with(|stop| note_uses(app.clone(), stop));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -69,13 +69,7 @@ async fn erase(
         let now = unix_ms();
         let erased = ingest::erase_for(&app.store, &signer, person, now).await;
         let (removed, people) = app.or_refuse(erased, now).await?;
-        app.live.erased(&people, removed);
-        if !app.store.checkpoint().await? {
-            protocol::log!(
-                warn,
-                "a reader kept the write-ahead log from being emptied after an erasure"
-            );
-        }
+        app.erased(&people, removed).await?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

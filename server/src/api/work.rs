@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     app::{App, unix_ms},
-    conversion::work::{SWEEP, SweepOrder, TRAINING, TrainingOrder},
+    conversion::work::{SWEEP, TRAINING},
     orders::work as orders,
     store::Job,
+    work::{SweepOrder, TrainingOrder},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use jiff::Timestamp;

@@ -2,10 +2,12 @@
 
 use super::{
     Conversion,
-    schedule::DAY_MS,
     score::{Asked, Scoring, Spoken},
 };
-use crate::store::{Closed, Store, StoreError, Stored};
+use crate::{
+    store::{Closed, Store, StoreError, Stored},
+    work::DAY_MS,
+};
 use models::{
     conversion::{self, Prediction},
     profile::Profile,

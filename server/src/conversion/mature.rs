@@ -5,10 +5,12 @@ use super::{
     Conversion,
     measure::{Outcome, Paired, Quality},
     registry::{Check, KIND, RegistryError, record_of},
-    schedule::DAY_MS,
     score::Forecast,
 };
-use crate::store::{ModelRow, Saying, Store};
+use crate::{
+    store::{ModelRow, Saying, Store},
+    work::DAY_MS,
+};
 use models::{conversion::log_odds, profile::Fact};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;

@@ -16,7 +16,6 @@ mod examples;
 mod mature;
 pub(crate) mod measure;
 pub(crate) mod model;
-pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod rule;
 mod sample;

@@ -67,7 +67,7 @@ impl Model {
 
     /// The same, milliseconds.
     pub(crate) fn horizon_ms(&self) -> i64 {
-        i64::from(self.horizon_days()) * super::schedule::DAY_MS
+        i64::from(self.horizon_days()) * crate::work::DAY_MS
     }
 
     /// How probable it finds a conversion of each of the people asked about.

@@ -4,24 +4,10 @@ use super::{
     config::{ConversionConfig, TrainingConfig},
     examples::CUT_EVERY_DAYS,
 };
+use crate::work::{DAY_MS, HOUR_MS};
 
-pub(crate) const HOUR_MS: i64 = 3_600_000;
-pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// The first retry of a job that failed comes after a minute, each later one after twice the time.
-const FIRST_RETRY_MS: i64 = 60_000;
-const LONGEST_RETRY_MS: i64 = 6 * HOUR_MS;
-/// What has failed so often will not succeed by itself.
-pub(crate) const MOST_ATTEMPTS: u32 = 6;
 /// At least this lies between two trainings, whatever drifts: labels need time to come in.
 const LEAST_BETWEEN_TRAININGS_MS: i64 = DAY_MS;
-
-/// When a job that has failed so often is tried again; `None`: it is given up.
-pub(crate) fn retry_at(now_unix_ms: i64, attempts: u32) -> Option<i64> {
-    let doublings = attempts.saturating_sub(1).min(16);
-    let wait = FIRST_RETRY_MS.saturating_mul(1 << doublings).min(LONGEST_RETRY_MS);
-    (attempts < MOST_ATTEMPTS).then(|| now_unix_ms.saturating_add(wait))
-}
 
 /// Whether there is something to learn from, given since when something is known of somebody: a
 /// model learns from three cuts that are a horizon apart, and the horizon of the last is to be over,
@@ -96,14 +82,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn retries_come_later_and_later_and_end() {
-        let waits: Vec<_> = (1..=MOST_ATTEMPTS).map(|attempts| retry_at(0, attempts)).collect();
-        let minutes = |n: i64| Some(n * 60_000);
-        let expected = [minutes(1), minutes(2), minutes(4), minutes(8), minutes(16), None];
-        assert_eq!(waits, expected);
-    }
-
     #[track_caller]
     fn check(since_hours: Option<i64>, psi: f64, ece: f64, expected: Option<Cause>) {
         let now = 1_000 * DAY_MS;
@@ -153,11 +131,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_time_is_out_of_range(now: i64, last: Option<i64>, attempts: u32, psi: f64) {
+        fn no_time_is_out_of_range(now: i64, last: Option<i64>, psi: f64) {
             let config = ConversionConfig::default();
             let _ = (sweep_due(&config, now, last), learnable(&config, now, last));
             let _ = training_due(&config.training, now, last, Drift { psi, ece: psi });
-            prop_assert!(retry_at(now, attempts).is_none_or(|at| at >= now));
         }
     }
 }

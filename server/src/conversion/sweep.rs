@@ -4,13 +4,12 @@
 use super::{
     Conversion, Crossing,
     sample::Sample,
-    schedule::DAY_MS,
     score::{Scores, Scoring, Spoken},
-    work::LEASE_MS,
 };
 use crate::{
     app::unix_ms,
     store::{Closed, Job, Saying, Store, StoreError, Stored},
+    work::{DAY_MS, LEASE_MS},
 };
 use futures::{StreamExt, stream};
 use protocol::log::LogSafe;

@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     requests: Family<Request, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     rows: Family<Rows, Counter>,
+    needs: Family<Told, Counter>,
     scoring: Scoring,
     tasks: Gauge,
 }
@@ -61,6 +62,11 @@ struct Rows {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Why {
     why: &'static str,
 }
@@ -80,7 +86,7 @@ impl Default for Scoring {
 }
 
 impl Scoring {
-    /// Counts a run: `why` is `due` or `sweep`.
+    /// Counts a run: `why` is `due`, `sweep` or `needs`.
     pub(crate) fn ran(&self, why: &'static str, people: u64, took: Duration) {
         self.people.get_or_create(&Why { why }).inc_by(people);
         self.seconds.get_or_create(&Why { why }).observe(took.as_secs_f64());
@@ -105,6 +111,8 @@ impl Metrics {
             "Rows of operators' sources, by what became of them",
             rows.clone(),
         );
+        let needs = Family::<Told, Counter>::default();
+        registry.register("needs", "Needs of people, by what became of them", needs.clone());
         let scoring = Scoring::default();
         registry.register("scored_people", "People scored, by why", scoring.people.clone());
         registry.register(
@@ -119,7 +127,7 @@ impl Metrics {
         load.register(&mut registry);
         registry.register_collector(Box::new(Reported(live)));
         registry.register_collector(Box::new(Folder(data_dir)));
-        Self { registry, requests, seconds, rows, scoring, tasks }
+        Self { registry, requests, seconds, rows, needs, scoring, tasks }
     }
 
     /// Counts an answer.
@@ -140,6 +148,14 @@ impl Metrics {
     /// Counts rows of an operator's source: `result` is `stored`, `duplicate` or `refused`.
     pub(crate) fn rows(&self, source: &'static str, result: &'static str, count: u64) {
         self.rows.get_or_create(&Rows { source, result }).inc_by(count);
+    }
+
+    /// Counts a look at everybody's needs.
+    pub(crate) fn looked(&self, people: u64, proposed: u64, suggested: u64, took: Duration) {
+        self.scoring.ran("needs", people, took);
+        for (result, count) in [("proposed", proposed), ("suggested", suggested)] {
+            self.needs.get_or_create(&Told { result }).inc_by(count);
+        }
     }
 
     /// The part that scoring counts with.

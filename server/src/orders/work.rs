@@ -1,19 +1,20 @@
 //! What the server does about orders by itself: it attends to those that want something, looks at
 //! everybody's needs, and has models trained.
 
-use super::{model::OrdersReport, service::Orders, sweep::Looked};
+use super::{
+    model::{KIND, OrdersReport, ServingError},
+    service::Orders,
+    sweep::{LookError, Looked},
+};
 use crate::{
     app::unix_ms,
-    conversion::{
-        process,
-        schedule::{DAY_MS, HOUR_MS},
-        work::{
-            FOLDER, Files, LEASE_MS, LOOK_EVERY, RENEW_EVERY, Source, SweepOrder, TrainingOrder,
-            WorkError, goes_on, keep, read_bounded, settle,
-        },
-    },
-    ops::tasks::Tasks,
+    ops::{Ops, metrics::Metrics},
     store::{Job, Store},
+    work::{
+        DAY_MS, HOUR_MS, LEASE_MS, LOOK_EVERY, RENEW_EVERY, SweepOrder, TrainingOrder, WorkError,
+        goes_on, keep, settle,
+        training::{Source, Training, order_of},
+    },
 };
 use protocol::log;
 use serde_json::{Value, json};
@@ -32,13 +33,31 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Days of purchases that a model learns from at least, beside two horizons and a week.
 const LEAST_HISTORY_DAYS: i64 = 21;
 
+impl From<LookError> for WorkError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Stopped => Self::stopped(error),
+            LookError::Serving(error) => error.into(),
+            LookError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ServingError> for WorkError {
+    fn from(error: ServingError) -> Self {
+        Self::failed(error)
+    }
+}
+
 /// Starts all three.
-pub(crate) fn start(tasks: &Tasks, orders: &Arc<Orders>, store: &Store, facts: Source) {
+pub(crate) fn start(ops: &Arc<Ops>, orders: &Arc<Orders>, store: &Store, facts: Source) {
+    let tasks = &ops.tasks;
     let with = || (Arc::clone(orders), store.clone());
     let (own, store_of) = with();
     tasks.spawn_with(|stop| attend(own, store_of, stop));
     let (own, store_of) = with();
-    tasks.spawn_with(|stop| look(own, store_of, stop));
+    let measures = Arc::clone(ops);
+    tasks.spawn_with(|stop| look(own, store_of, measures, stop));
     let (own, store_of) = with();
     tasks.spawn_with(|stop| train(own, store_of, facts, stop));
 }
@@ -53,9 +72,9 @@ async fn attend(orders: Arc<Orders>, store: Store, stop: CancellationToken) {
 }
 
 /// Looks at everybody's needs on schedule and when asked.
-async fn look(orders: Arc<Orders>, store: Store, stop: CancellationToken) {
+async fn look(orders: Arc<Orders>, store: Store, ops: Arc<Ops>, stop: CancellationToken) {
     while goes_on(&orders.wake_look, LOOK_EVERY, &stop).await {
-        if let Err(error) = orders.look_once(&store, unix_ms(), &stop).await {
+        if let Err(error) = orders.look_once(&store, &ops.metrics, unix_ms(), &stop).await {
             log!(warn, "nobody's needs were looked at", error);
         }
     }
@@ -91,6 +110,7 @@ impl Orders {
     async fn look_once(
         self: &Arc<Self>,
         store: &Store,
+        metrics: &Metrics,
         now: i64,
         stop: &CancellationToken,
     ) -> Result<(), WorkError> {
@@ -106,7 +126,11 @@ impl Orders {
                 done = self.look(store, unix_ms(), stop) => done.map_err(WorkError::from),
                 lost = keep(store, &job, RENEW_EVERY) => Err(lost),
             };
-            let seconds = begun.elapsed().as_secs_f64();
+            let took = begun.elapsed();
+            if let Ok(Looked { people, proposed, suggested, .. }) = &done {
+                metrics.looked(*people, *proposed, *suggested, took);
+            }
+            let seconds = took.as_secs_f64();
             settle(store, &job, done.map(|looked| json!(Looked { seconds, ..looked }))).await?;
             // Who was proposed something is told.
             self.wake.notify_one();
@@ -158,30 +182,18 @@ impl Orders {
         job: &Job,
         stop: &CancellationToken,
     ) -> Result<Value, WorkError> {
-        let order: TrainingOrder = serde_json::from_value(job.payload.clone()).unwrap_or_default();
         let settings = &self.config.training;
-        let folder = source.folder.join(FOLDER);
-        tokio::fs::create_dir_all(&folder).await?;
-        let files = Files { folder: &folder, job: job.id };
-        let until = order.as_of_unix_ms.unwrap_or_else(unix_ms);
-        let until = until.saturating_sub(i64::from(self.config.late_days) * DAY_MS);
-        let arguments = vec![
-            ("--data", source.folder.to_string_lossy().into_owned()),
-            ("--horizon-days", settings.horizon_days.to_string()),
-            ("--as-of", until.to_string()),
-            ("--out", files.path("model").to_string_lossy().into_owned()),
-        ];
-        let command = process::command(&settings.command, super::model::KIND)?;
-        let limit = Duration::from_secs(60 * u64::from(settings.limit_minutes));
-        let said = process::run(&command, &arguments, &source.environment, limit, stop).await;
-        let bundle = match &said {
-            Ok(_) => read_bounded(&files.path("model")).await,
-            Err(_) => Ok(Vec::new()),
+        let until = order_of(job).as_of_unix_ms.unwrap_or_else(unix_ms);
+        let training = Training {
+            kind: KIND,
+            command: &settings.command,
+            limit_minutes: settings.limit_minutes.into(),
+            horizon_days: settings.horizon_days,
+            as_of_unix_ms: until.saturating_sub(i64::from(self.config.late_days) * DAY_MS),
+            seed: None,
+            champion: None,
         };
-        drop(files);
-        let (said, bundle) = (said?, bundle?);
-        let last = said.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let report: OrdersReport = serde_json::from_slice(last).map_err(WorkError::Report)?;
+        let (bundle, report): (_, OrdersReport) = source.train(&training, job, stop).await?;
         let model = self.register(store, &bundle, report, unix_ms()).await?;
         let level = self.serving().map(|serving| serving.level.to_string());
         Ok(json!({ "model": model, "level": level }))

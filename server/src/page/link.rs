@@ -3,10 +3,10 @@
 
 use super::{
     fault::{PageFault, html},
-    language, path_value, run_to_end,
+    language, run_to_end,
     speak::Tongue,
-    tongue,
     view::{Card, LinkPage, Note},
+    visitor::{path_value, tongue},
     words::fill,
 };
 use crate::{
