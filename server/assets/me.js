@@ -71,11 +71,15 @@ async function refresh() {
 
 /** Shows the orders anew, with the focus and the note where they were. */
 function show(html) {
-  const of = (element) => element?.closest("#orders article")?.id;
+  const of = (element) => element?.closest("#orders article");
   const [told, active] = [orders().querySelector("[data-note]"), document.activeElement];
-  const [noted, focused] = [of(told), of(active)];
+  const [noted, focused] = [of(told), of(active)?.id];
   if (!place(html, "orders")) return location.reload();
-  if (noted) document.querySelector(`#${noted} > header`)?.after(told);
+  const again = noted && orders().querySelector(`#${noted.id} > header`);
+  const first = orders().querySelector("h2");
+  if (again) again.after(told);
+  // What has ended is no order of the list any more; what came of it stays to be read.
+  else if (noted && first) first.after(noted);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   news().hidden = true;
 }
