@@ -205,21 +205,14 @@ pub async fn shop_and_look(
 ) -> Result<(u64, f64, f64), Box<dyn Error>> {
     let store = Store::open(folder).await?;
     let begun = std::time::Instant::now();
-    let mut after = Uuid::nil();
-    loop {
-        let (page, last) = store.consumption_after(after, PAGE as u32).await?;
-        let mut bought = Vec::with_capacity(page.len());
-        for closed in page {
-            let mut consumption: Consumption = closed.open()?;
-            let number = closed.person.as_u64_pair().1;
-            consumption.apply(&purchase(number, number % CATEGORIES, NOW_UNIX_MS), 0);
-            bought.push((closed.person, consumption));
-        }
+    let mut ahead = Some(tokio::spawn(shop(store.clone(), Uuid::nil())));
+    while let Some(page) = ahead.take() {
+        let (bought, last) = page.await??;
+        // The next page is changed while this one is written.
+        ahead = last.map(|last| tokio::spawn(shop(store.clone(), last)));
         let mut writing = store.begin().await?;
         writing.put_consumption(&bought).await?;
         writing.commit().await?;
-        let Some(last) = last else { break };
-        after = last;
     }
     let update_s = begun.elapsed().as_secs_f64();
     let definitions = Definitions::standard()?;
@@ -237,23 +230,41 @@ pub async fn shop_and_look(
     Ok((looked.people, update_s, look_s))
 }
 
+type Shopped = (Vec<(Uuid, Consumption)>, Option<Uuid>);
+
+/// What some people buy, with one purchase more.
+async fn shop(store: Store, after: Uuid) -> Result<Shopped, StoreError> {
+    let (page, last) = store.consumption_after(after, PAGE as u32).await?;
+    let change = move || {
+        let changed = page.into_iter().map(|closed| {
+            let mut consumption: Consumption = closed.open()?;
+            let number = closed.person.as_u64_pair().1;
+            consumption.apply(&purchase(number, number % CATEGORIES, NOW_UNIX_MS), 0);
+            Ok((closed.person, consumption))
+        });
+        changed.collect::<Result<Vec<_>, StoreError>>()
+    };
+    let changed = tokio::task::spawn_blocking(change).await.unwrap_or(Err(StoreError::Sealed))?;
+    Ok((changed, last))
+}
+
 /// The file of a model of needs of the usual size: what it says means nothing, but takes as long as
 /// what a fitted one says.
 ///
 /// # Errors
 /// Never in practice: all its parts are fixed.
 pub fn needs_model() -> Result<Vec<u8>, Box<dyn Error>> {
-    needs_model_of(220, Calibrator::IDENTITY)
+    needs_model_of((220, 160), Calibrator::IDENTITY)
 }
 
-/// The same with so many trees and a calibration.
+/// The same with so many trees that tell whether and when, and a calibration.
 pub(crate) fn needs_model_of(
-    rounds: u64,
+    (whether, when): (u64, u64),
     calibrator: Calibrator,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
     let die = &mut dice(3);
-    let classifier = forest(die, reorder::FEATURES, (rounds, 9), 5_000.0)?;
-    let hazard = forest(die, reorder::FEATURES + reorder::AHEAD, (rounds, 9), 5_000.0)?;
+    let classifier = forest(die, reorder::FEATURES, (whether, 9), 5_000.0)?;
+    let hazard = forest(die, reorder::FEATURES + reorder::AHEAD, (when, 9), 5_000.0)?;
     let crossed: Vec<usize> = (0..25).collect();
     let scale = Scale::new(vec![0.5; reorder::FEATURES], vec![1.0; reorder::FEATURES], crossed)?;
     let weights = vec![0.001; scale.width()];

@@ -51,9 +51,9 @@ impl From<Purchases> for Bought {
 impl Bought {
     /// Adds units bought on a day, days since 1970-01-01.
     pub fn add(&mut self, day: i32, units: f64, ordered: bool) {
-        self.all = Purchases::new(days(&self.all).chain([(day, units)]));
+        self.all.add(day, units);
         if ordered {
-            self.ordered = Purchases::new(days(&self.ordered).chain([(day, units)]));
+            self.ordered.add(day, units);
         }
     }
 
@@ -128,7 +128,7 @@ impl Bought {
             moved.push((on as i32, quantity_of(purchase)));
             empty_on = on + if units > 0.0 { quantity_of(purchase) * over / units } else { 0.0 };
         }
-        Cow::Owned(Purchases::new(moved).into())
+        Cow::Owned(Purchases::new(moved).all().to_vec())
     }
 }
 

@@ -12,11 +12,15 @@ pub struct Need<'a> {
     pub own: &'a Use,
     /// The probability that it is needed within the model's horizon, calibrated.
     pub probability: f64,
-    /// The same for any number of days.
-    pub when: When,
+    /// The same for any number of days, where it is as likely needed as not, or something is in
+    /// stock: of what is less likely no day is told.
+    pub when: Option<When>,
     /// Units that are usually bought: the median of the posterior.
     pub quantity: u32,
 }
+
+/// As likely as not.
+const LIKELY: f64 = 0.5;
 
 /// What a person needs within the model's horizon with at least a probability, as known at the end
 /// of `day`, the likeliest first. What orders brought counts as in [`super::Bought::at_own_pace`].
@@ -55,12 +59,16 @@ pub fn needs<'a>(
             continue;
         }
         let subject = Subject { bought, person: &person, category, day: used_up };
-        if model.probability(&subject) < least_probability {
+        let mut probability = model.probability(&subject);
+        if probability < least_probability {
             continue;
         }
         // The hazards take five times as long, and are asked for few.
-        let when = model.when(&subject).later(stocked_days);
-        let probability = when.within(horizon_days);
+        let when = (probability >= LIKELY || stocked_days > 0)
+            .then(|| model.when(&subject).later(stocked_days));
+        if let (Some(when), 1..) = (&when, stocked_days) {
+            probability = when.within(horizon_days);
+        }
         if probability >= least_probability {
             let quantity = category.amounts.updated(bought).median();
             needs.push(Need { category: name, own, probability, when, quantity });

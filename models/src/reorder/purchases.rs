@@ -32,7 +32,7 @@ pub struct Purchase {
 /// assert_eq!(days, [(0, 2), (12, 3)]); // What was given back is no purchase.
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Purchase>", into = "Vec<Purchase>")]
+#[serde(from = "Vec<i32>", into = "Vec<i32>")]
 pub struct Purchases(Vec<Purchase>);
 
 impl Purchases {
@@ -43,8 +43,8 @@ impl Purchases {
     #[must_use]
     pub fn new(bought: impl IntoIterator<Item = (i32, f64)>) -> Self {
         let mut by_day: BTreeMap<i32, u32> = BTreeMap::new();
-        for (day, units) in bought.into_iter().filter(|(_, units)| *units > 0.0) {
-            let units = units.round().clamp(1.0, f64::from(MAX_QUANTITY)) as u32;
+        for (day, units) in bought {
+            let Some(units) = whole(units) else { continue };
             let own = by_day.entry(day.clamp(-FARTHEST_DAY, FARTHEST_DAY)).or_default();
             *own = own.saturating_add(units).min(MAX_QUANTITY);
             if by_day.len() > MAX_PURCHASES {
@@ -52,6 +52,24 @@ impl Purchases {
             }
         }
         Self(by_day.into_iter().map(|(day, quantity)| Purchase { day, quantity }).collect())
+    }
+
+    /// Adds units to a day, as [`Purchases::new`] takes them.
+    pub fn add(&mut self, day: i32, units: f64) {
+        let Some(quantity) = whole(units) else { return };
+        let day = day.clamp(-FARTHEST_DAY, FARTHEST_DAY);
+        match self.0.binary_search_by_key(&day, |one| one.day) {
+            Ok(place) => {
+                let own = &mut self.0[place].quantity;
+                *own = own.saturating_add(quantity).min(MAX_QUANTITY);
+            }
+            Err(place) => {
+                self.0.insert(place, Purchase { day, quantity });
+                if self.0.len() > MAX_PURCHASES {
+                    self.0.remove(0);
+                }
+            }
+        }
     }
 
     /// All, oldest first.
@@ -73,15 +91,40 @@ impl Purchases {
     }
 }
 
-impl From<Vec<Purchase>> for Purchases {
-    fn from(all: Vec<Purchase>) -> Self {
-        Self::new(all.into_iter().map(|purchase| (purchase.day, f64::from(purchase.quantity))))
+/// Units as they are counted; `None` for returns and nonsense.
+fn whole(units: f64) -> Option<u32> {
+    (units > 0.0).then(|| units.round().clamp(1.0, f64::from(MAX_QUANTITY)) as u32)
+}
+
+/// Days and quantities in turn, each day but the first as days since the one before: a row for each
+/// would take four times the room, and everybody's are read every day.
+impl From<Vec<i32>> for Purchases {
+    fn from(numbers: Vec<i32>) -> Self {
+        let mut all: Vec<Purchase> = Vec::with_capacity(numbers.len() / 2);
+        let mut day = 0_i32;
+        let mut sound = numbers.len() <= 2 * MAX_PURCHASES;
+        for (place, pair) in numbers.chunks_exact(2).enumerate() {
+            day = day.saturating_add(pair[0]);
+            let quantity = pair[1].clamp(0, MAX_QUANTITY.cast_signed()).unsigned_abs();
+            sound &= quantity > 0 && day.unsigned_abs() <= FARTHEST_DAY.unsigned_abs();
+            sound &= place == 0 || pair[0] > 0;
+            all.push(Purchase { day, quantity });
+        }
+        if sound {
+            return Self(all);
+        }
+        Self::new(all.into_iter().map(|one| (one.day, f64::from(one.quantity))))
     }
 }
 
-impl From<Purchases> for Vec<Purchase> {
+impl From<Purchases> for Vec<i32> {
     fn from(purchases: Purchases) -> Self {
-        purchases.0
+        let mut before = 0;
+        let pair = |one: &Purchase| {
+            let since = one.day - std::mem::replace(&mut before, one.day);
+            [since, one.quantity.cast_signed()]
+        };
+        purchases.0.iter().flat_map(pair).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use models::{
     confidence::Level,
-    reorder::{self, Bundle, Consumption, Need, left_alone, needs},
+    reorder::{self, Bundle, Consumption, Need, When, left_alone, needs},
 };
 use protocol::{digest::Digest, offer::Money};
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,7 @@ impl Telling {
         if !self.level.proposes(need.probability) {
             return Some(Held::Unsure);
         }
-        if need.when.within(self.lead_days) < DUE {
+        if need.when.as_ref().is_none_or(|when| when.within(self.lead_days) < DUE) {
             return Some(Held::Early);
         }
         let Some(wishes) = wishes.filter(|wishes| wishes.may_ask()) else {
@@ -179,7 +179,7 @@ impl Telling {
             quantity: need.quantity,
             confidence: need.probability,
             threshold,
-            window_days: need.when.window_days(),
+            window_days: need.when.as_ref().map_or((None, None), When::window_days),
             because,
             reasons: profile.iter().map(|profile| profile.explain(language)).collect(),
             model_id: self.bundle.id().to_owned(),

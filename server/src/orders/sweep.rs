@@ -16,6 +16,7 @@ use models::reorder::Consumption;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, sync::Arc, thread};
 use thiserror::Error;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -89,55 +90,56 @@ impl Orders {
             sample: Sample::new(self.config.checked_people.into(), people, now_unix_ms),
         });
         let mut ahead = Some(tokio::spawn(read(store.clone(), Uuid::nil())));
+        let mut behind: Option<JoinHandle<Result<(), StoreError>>> = None;
         while let Some(page) = ahead.take() {
             let (page, wishes, last) = page.await.unwrap_or(Err(StoreError::Sealed))?;
             if stop.is_cancelled() {
+                written(behind).await?;
                 return Err(LookError::Stopped);
             }
-            // The next page is read while this one is worked at.
+            // The next page is read, and the one before written, while this one is worked at.
             ahead = last.map(|last| tokio::spawn(read(store.clone(), last)));
             looked.people += page.len() as u64;
             let told = told(&telling, page, wishes).await?;
-            self.settle(store, &telling, told, &mut looked).await?;
+            written(behind.take()).await?;
+            let found = self.settle(store, &telling, told, &mut looked).await?;
+            behind = Some(tokio::spawn(write(store.clone(), found, now_unix_ms)));
         }
+        written(behind).await?;
         Ok(looked)
     }
 
-    /// Asks for what is to be asked for, and keeps the rest.
+    /// Asks for what is to be asked for; gives what is to be kept.
     async fn settle(
         self: &Arc<Self>,
         store: &Store,
         telling: &Arc<Telling>,
         pieces: Vec<Piece>,
         looked: &mut Looked,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Piece, StoreError> {
         let now_unix_ms = telling.as_of_unix_ms;
-        let (mut shown, mut kept, mut without) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rest = Vec::new();
+        let mut found = Piece::default();
         for piece in pieces {
-            shown.extend(piece.shown);
-            kept.extend(piece.kept);
-            without.extend(piece.without);
-            rest.extend(piece.rest);
+            found.shown.extend(piece.shown);
+            found.kept.extend(piece.kept);
+            found.without.extend(piece.without);
+            found.rest.extend(piece.rest);
             looked.suggested += piece.suggested;
         }
+        let rest = std::mem::take(&mut found.rest);
         let asked = stream::iter(rest).map(|told| self.ask_all(store, told, now_unix_ms));
         let mut asked = asked.buffer_unordered(ASKED_AT_ONCE);
         while let Some((told, asked)) = asked.try_next().await? {
             looked.proposed += asked.len() as u64;
             looked.suggested += told.suggestions.len() as u64;
             if told.suggestions.is_empty() {
-                without.push(told.closed.person);
+                found.without.push(told.closed.person);
             }
             let (one, said) = telling.seal(&told, &asked)?;
-            shown.extend(one);
-            kept.extend(said);
+            found.shown.extend(one);
+            found.kept.extend(said);
         }
-        let mut turn = store.begin().await?;
-        turn.put_all_suggestions(&shown, now_unix_ms).await?;
-        turn.put_needs(&kept, now_unix_ms).await?;
-        turn.drop_suggestions(&without).await?;
-        turn.commit().await
+        Ok(found)
     }
 
     /// Asks a person for all that is to be asked for. What was not asked joins the suggestions.
@@ -207,6 +209,23 @@ async fn read(store: Store, after: Uuid) -> Result<Page, StoreError> {
     let people: Vec<Uuid> = page.iter().map(|closed| closed.person).collect();
     let wishes = store.wishes_of(&people).await?;
     Ok((page, wishes, last))
+}
+
+/// Keeps what was told.
+async fn write(store: Store, found: Piece, now_unix_ms: i64) -> Result<(), StoreError> {
+    let mut turn = store.begin().await?;
+    turn.put_all_suggestions(&found.shown, now_unix_ms).await?;
+    turn.put_needs(&found.kept, now_unix_ms).await?;
+    turn.drop_suggestions(&found.without).await?;
+    turn.commit().await
+}
+
+/// Waits for it.
+async fn written(behind: Option<JoinHandle<Result<(), StoreError>>>) -> Result<(), StoreError> {
+    match behind {
+        Some(behind) => behind.await.unwrap_or(Err(StoreError::Sealed)),
+        None => Ok(()),
+    }
 }
 
 /// On threads of their own: requests are answered meanwhile.

@@ -90,7 +90,7 @@ impl Rig {
         orders.desk = desk.recording(Arc::clone(&follow));
         let log_odds = (probability / (1.0 - probability)).ln();
         let calibrator = Calibrator::Platt(Line::new(0.0, log_odds).unwrap());
-        let bundle = rehearsal::needs_model_of(3, calibrator).unwrap();
+        let bundle = rehearsal::needs_model_of((3, 3), calibrator).unwrap();
         orders.register(&store, &bundle, OrdersReport::default(), NOW).await.unwrap();
         let rig = Self { _folder: folder, store, follow, orders: Arc::new(orders) };
         for days_ago in [36, 24, 12] {
