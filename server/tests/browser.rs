@@ -57,7 +57,7 @@ async fn people_use_their_page() {
     for size in ["phone", "desktop"] {
         people.insert(size.to_owned(), cast(&shopping).await);
     }
-    let plan = json!({ "url": shopping.server.url, "people": people });
+    let plan = json!({ "url": shopping.server.url, "people": people, "soon_ms": SOON_MS });
     let mut script = Command::new("node");
     script.arg(SCRIPT).env("PLAN", plan.to_string());
     let status = script.env("PACKAGES", packages).env("CHROMIUM", chromium).status().await.unwrap();
